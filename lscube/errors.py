@@ -1,0 +1,63 @@
+"""The exceptions that lscube raises on purpose.
+
+Each message is one sentence that says what was expected, what came and what to do::
+
+    LscubeError
+    ├── InputError          something given to lscube is wrong (command line: exit code 2)
+    │   ├── SettingsError   a setting is unknown, missing or out of range
+    │   ├── AreaError       the area of interest is missing, empty or outside the scenes
+    │   ├── SceneError      no scene, or an item lacks an asset, a band or a date
+    │   ├── SourceError     a catalogue or a file of pixels cannot be read
+    │   ├── InventoryError  an inventory is missing or does not fit the cube
+    │   ├── ModelError      a saved model is missing, damaged or expects another cube
+    │   └── StoreError      a store exists already, is unfinished or cannot be written
+    ├── TrainingError       training cannot go on (for example a loss that is not a number)
+    └── MissingExtraError   an optional dependency is not installed
+"""
+
+
+class LscubeError(Exception):
+    """The root of all exceptions that lscube raises on purpose."""
+
+
+class InputError(LscubeError):
+    """Something given to lscube is wrong."""
+
+
+class SettingsError(InputError):
+    """A setting is unknown, missing or out of range."""
+
+
+class AreaError(InputError):
+    """The area of interest is missing, empty or outside the scenes."""
+
+
+class SceneError(InputError):
+    """No scene is found, or an item lacks an asset, a band or a date."""
+
+
+class SourceError(InputError):
+    """A catalogue or a file of pixels cannot be read."""
+
+
+class InventoryError(InputError):
+    """An inventory is missing or does not fit the cube."""
+
+
+class ModelError(InputError):
+    """A saved model is missing, damaged or expects another cube."""
+
+
+class StoreError(InputError):
+    """A store exists already, is unfinished or cannot be written."""
+
+
+class TrainingError(LscubeError):
+    """Training cannot go on."""
+
+
+class MissingExtraError(LscubeError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra '{extra}': pip install 'lscube[{extra}]'.")
