@@ -1,0 +1,50 @@
+"""A cube on disk, as Zarr."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import xarray as xr
+
+from lscube.errors import StoreError
+
+
+def write_cube(cube: xr.Dataset, path: Path) -> None:
+    """Compute a cube into a new Zarr store.
+
+    It is written beside its place and moved there when complete, so that nothing half-written
+    stands under the final name.
+
+    Raises
+    ------
+    StoreError
+        Something stands at `path` already.
+    """
+    if path.exists():
+        raise StoreError(
+            f"Expected no file at {path}, found one; remove it or choose another name."
+        )
+    partial = path.with_name(path.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    cube.to_zarr(partial, zarr_format=3, consolidated=False)
+    partial.rename(path)
+
+
+def read_cube(path: Path) -> xr.Dataset:
+    """Open a cube that `write_cube` wrote, lazily; masks and dates stay as they were written.
+
+    Raises
+    ------
+    StoreError
+        There is no cube at `path`.
+    """
+    try:
+        cube: xr.Dataset = xr.open_zarr(
+            path, consolidated=False, mask_and_scale=False, decode_times=False
+        ).set_coords("spatial_ref")
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        raise StoreError(
+            f"Expected a cube at {path}, but it cannot be opened ({error}); write one with `lscube cube`."
+        ) from None
+    return cube
