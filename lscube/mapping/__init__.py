@@ -1,0 +1,7 @@
+"""From scenes and a model to a map of landslide probability."""
+
+from lscube.mapping.region import map_region as map_region
+from lscube.mapping.region import open_map as open_map
+from lscube.mapping.windows import probability as probability
+
+__all__ = ["map_region", "open_map", "probability"]

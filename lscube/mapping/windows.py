@@ -1,0 +1,123 @@
+"""Window inference: every pixel's probability from the lattice's window whose core it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from lscube.errors import AreaError
+from lscube.grid import Lattice
+
+Floats = npt.NDArray[np.float32]
+
+Predict = Callable[[Floats], Floats]
+"""Windows (n, channel, y, x) to probabilities (n, y, x); channels: pre, post, elevation."""
+
+BATCH_PIXELS = 8 * 224 * 224
+"""Pixels that are given to the network at once."""
+
+
+def network_input(cube: xr.Dataset) -> da.Array:
+    """Everything that a window needs, as one array.
+
+    Returns
+    -------
+    dask array, float32 (channel, y, x)
+        Pre bands, post bands, elevation, and 1 where a probability is wanted: observed before and
+        after, and within the area.
+    """
+    wanted = ((cube["observed"] == 0) & (cube["area"] & 1 == 0)).astype(np.float32)
+    planes = [cube["elevation"].data[None], wanted.data[None]]
+    stacked = da.concatenate([cube["pre"].data, cube["post"].data, *planes])
+    return stacked.rechunk({0: -1})
+
+
+def probability(stacked: da.Array, predict: Predict, lattice: Lattice) -> da.Array:
+    """Probability of every wanted pixel of a padded grid.
+
+    Parameters
+    ----------
+    stacked
+        From `network_input`, on a grid of whole cores with the margin around it; the outermost
+        chunks carry the margin (`Lattice.padded_chunks`).
+    predict
+        The model; must give each window the same result whatever else is in the batch.
+    lattice
+        The windows.
+
+    Returns
+    -------
+    dask array, float32 (y, x)
+        On the grid without its margin; NaN where no probability is wanted.
+    """
+    cores = tuple(_without_margin(chunks, lattice) for chunks in stacked.chunks[1:])
+    mapped = da.map_overlap(
+        predict_block,
+        stacked,
+        depth={0: 0, 1: lattice.margin, 2: lattice.margin},
+        boundary="none",
+        trim=False,
+        allow_rechunk=False,
+        chunks=((1,), *cores),
+        dtype=np.float32,
+        meta=np.empty((0, 0, 0), np.float32),
+        predict=predict,
+        lattice=lattice,
+    )
+    return mapped[0]
+
+
+def _without_margin(chunks: tuple[int, ...], lattice: Lattice) -> tuple[int, ...]:
+    """Chunks of cores that belong to padded chunks."""
+    sizes = list(chunks)
+    sizes[0] -= lattice.margin
+    sizes[-1] -= lattice.margin
+    if any(size <= 0 or size % lattice.core for size in sizes):
+        raise AreaError(
+            f"Expected chunks of whole cores ({lattice.core} pixels) with the margin "
+            f"({lattice.margin}) in the outermost, got {chunks}; use Lattice.padded_chunks."
+        )
+    return tuple(sizes)
+
+
+def predict_block(block: Floats, *, predict: Predict, lattice: Lattice) -> Floats:
+    """Predict the windows of one block.
+
+    Parameters
+    ----------
+    block
+        (channel, rows * core + 2 * margin, columns * core + 2 * margin), as `network_input` gives it.
+    predict, lattice
+        As in `probability`.
+
+    Returns
+    -------
+    array, float32 (1, rows * core, columns * core)
+    """
+    core, margin = lattice.core, lattice.margin
+    inputs, wanted = block[:-1], block[-1] == 1
+    rows, columns = ((size - 2 * margin) // core for size in inputs.shape[1:])
+    out = np.full((1, rows * core, columns * core), np.nan, np.float32)
+    inner = slice(margin, margin + core)
+    # Windows without a wanted pixel in their core need no prediction.
+    places = [
+        (y, x)
+        for y in range(0, rows * core, core)
+        for x in range(0, columns * core, core)
+        if wanted[y : y + lattice.window, x : x + lattice.window][inner, inner].any()
+    ]
+    batch = max(1, BATCH_PIXELS // lattice.window**2)
+    for first in range(0, len(places), batch):
+        part = places[first : first + batch]
+        windows = np.stack(
+            [inputs[:, y : y + lattice.window, x : x + lattice.window] for y, x in part]
+        )
+        for (y, x), window in zip(part, predict(windows), strict=True):
+            out[0, y : y + core, x : x + core] = window[inner, inner]
+    kept = wanted[margin : margin + rows * core, margin : margin + columns * core]
+    out[0][~kept] = np.nan
+    return out
