@@ -1,0 +1,87 @@
+"""Scores of a map against a reference, beside those of the baseline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import odc.geo.xr  # noqa: F401 - registers the .odc accessor
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from lscube.errors import InventoryError
+from lscube.evaluate.baseline import best_threshold, brightness_change
+from lscube.evaluate.scores import score
+from lscube.grid import Bounds
+from lscube.learn import IGNORE
+from lscube.settings import EvaluateSettings
+
+
+def within(grid: GeoBox, area: Bounds | None) -> npt.NDArray[np.bool_]:
+    """Pixels of a grid whose centre lies in `area` (west, south, east, north in its CRS)."""
+    if area is None:
+        return np.ones(grid.shape, bool)
+    west, south, east, north = area
+    y, x = (grid.coordinates[name].values for name in ("y", "x"))
+    inside: npt.NDArray[np.bool_] = ((y > south) & (y < north))[:, None] & (x > west) & (x < east)
+    return inside
+
+
+def evaluate_map(
+    probability: xr.DataArray,
+    cube: xr.Dataset,
+    labels: xr.DataArray,
+    train_area: Bounds | None,
+    settings: EvaluateSettings,
+) -> dict[str, Any]:
+    """Score a map and the baseline on the same pixels.
+
+    The baseline is a threshold on brightness change, chosen on the training part and applied to
+    the evaluated part.
+
+    Parameters
+    ----------
+    probability, cube, labels
+        On one grid, (y, x); labels 0, 1 or ignore.
+    train_area
+        Where the model was trained; None: everywhere.
+    settings
+        Where to evaluate, and from which probability on.
+
+    Returns
+    -------
+    dict
+        The content of `scores.json`.
+
+    Raises
+    ------
+    InventoryError
+        No labelled and mapped pixel in the evaluated part.
+    """
+    grid = labels.odc.geobox
+    usable = np.isfinite(probability.to_numpy()) & (labels.to_numpy() != IGNORE)
+    train, test = (
+        np.where(within(grid, area) & usable, labels.to_numpy(), IGNORE).astype(np.uint8)
+        for area in (train_area, settings.area)
+    )
+    if (test == IGNORE).all():
+        raise InventoryError(
+            f"Expected labelled pixels in the evaluated part {settings.area}, found none that the map "
+            "has a probability for; check evaluate.area and labels.mapped_extent."
+        )
+    change = brightness_change(cube)
+    threshold = best_threshold(change, train)
+    return {
+        **score(probability, test, settings.threshold).as_dict(),
+        "threshold": settings.threshold,
+        "pixels": int((test != IGNORE).sum()),
+        "landslide_share": round(float((test == 1).sum() / (test != IGNORE).sum()), 4),
+        "reference_is": settings.reference_is,
+        "held_out": not bool(((train != IGNORE) & (test != IGNORE)).any()),
+        "baseline": {
+            "what": "threshold on brightness change, chosen on the training part",
+            **score(change, test, threshold).as_dict(),
+            "threshold": round(threshold, 5),
+        },
+    }

@@ -1,0 +1,97 @@
+"""Counts of right and wrong pixels, and the paper's scores from them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lscube.learn import IGNORE
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of pixels that are both labelled and mapped.
+
+    Scores that divide by nothing (no landslide, or none found) are NaN, except MCC, which is 0
+    then by convention.
+    """
+
+    tp: int
+    """Landslide in both."""
+    fp: int
+    """Mapped, but not in the reference."""
+    fn: int
+    """In the reference, but not mapped."""
+    tn: int
+    """In neither."""
+
+    @property
+    def precision(self) -> float:
+        """TP / (TP + FP)."""
+        return _ratio(self.tp, self.tp + self.fp)
+
+    @property
+    def recall(self) -> float:
+        """TP / (TP + FN)."""
+        return _ratio(self.tp, self.tp + self.fn)
+
+    @property
+    def f1(self) -> float:
+        """2 TP / (2 TP + FP + FN)."""
+        return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+
+    @property
+    def mcc(self) -> float:
+        """Matthews correlation coefficient, -1 to 1.
+
+        The standard definition, with sums in the denominator; the paper's Table 1 misprints them
+        as products.
+        """
+        margins = (self.tp + self.fp, self.tp + self.fn, self.tn + self.fp, self.tn + self.fn)
+        if 0 in margins:
+            return 0.0
+        root = math.prod(math.sqrt(margin) for margin in margins)
+        return (self.tp * self.tn - self.fp * self.fn) / root
+
+    def as_dict(self) -> dict[str, Any]:
+        """Scores and counts, for `scores.json`; a score that is NaN becomes None."""
+        scores = {name: getattr(self, name) for name in ("mcc", "f1", "precision", "recall")}
+        counts = {name: getattr(self, name) for name in ("tp", "fp", "fn", "tn")}
+        plain = {
+            name: None if math.isnan(value) else round(value, 4) for name, value in scores.items()
+        }
+        return {**plain, **counts}
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan
+
+
+def score(
+    values: npt.ArrayLike, labels: npt.ArrayLike, threshold: float = 0.5, ignore: int = IGNORE
+) -> Confusion:
+    """Compare a map with labels.
+
+    Parameters
+    ----------
+    values
+        Probabilities or another measure, any shape; NaN where not known.
+    labels
+        0, 1 or `ignore`, of the same shape.
+    threshold
+        A pixel counts as landslide from this value on.
+    ignore
+        Label of pixels that do not count.
+    """
+    value, label = np.asarray(values), np.asarray(labels)
+    if value.shape != label.shape:
+        raise ValueError(f"values {value.shape} and labels {label.shape} differ in shape")
+    usable = (label != ignore) & np.isfinite(value)
+    found, true = value[usable] >= threshold, label[usable] == 1
+    tp = int(np.count_nonzero(found & true))
+    fp, fn = int(np.count_nonzero(found)) - tp, int(np.count_nonzero(true)) - tp
+    return Confusion(tp, fp, fn, int(found.size) - tp - fp - fn)
