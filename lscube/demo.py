@@ -1,0 +1,97 @@
+"""The main job on a simulated event: what `lscube demo` runs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lscube import jobs
+from lscube.errors import StoreError
+from lscube.settings import Job, make_job
+from lscube.simulate import SimulatedEvent, SimulationSettings, simulate_event
+
+PRODUCTS = ("scenes", "model", "probability.zarr", "quicklook.png", "scores.json")
+"""What a demo folder holds, in the order in which it is made."""
+
+TRAIN_SHARE = 0.6
+"""Western part of the simulated area that is trained on; the rest is never seen in training."""
+
+
+def demo_job(event: SimulatedEvent, settings: SimulationSettings) -> Job:
+    """The job that maps a simulated event: trained in the west, evaluated in the east."""
+    rows, columns = settings.shape
+    west, north = settings.origin
+    east = west + columns * settings.resolution
+    south = north - rows * settings.resolution
+    border = west + TRAIN_SHARE * (east - west)
+    content = {
+        "event": {"id": "simulated", "time": f"{settings.event_time:%Y-%m-%dT%H:%M:%SZ}"},
+        "area": {"aoi": str(event.area), "resolution": settings.resolution, "epsg": settings.epsg},
+        "source": {"items": str(event.items)},
+        "labels": {"inventory": str(event.inventory)},
+        "train": {
+            "area": [west, south, border, north],
+            "width": 0.2,
+            "epochs": 16,
+            "learning_rate": 1e-3,
+            "overlap": 0.5,
+        },
+        "evaluate": {"area": [border, south, east, north], "reference_is": "simulated inventory"},
+    }
+    return make_job(content, event.items.parent)
+
+
+def run_demo(
+    folder: Path,
+    overwrite: bool = False,
+    settings: SimulationSettings = SimulationSettings(),
+    changes: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Simulate an event, train, map, evaluate.
+
+    Parameters
+    ----------
+    folder
+        Folder to make; see `PRODUCTS`.
+    overwrite
+        Whether the products of an earlier demo may be removed.
+    settings
+        The event.
+    changes
+        Training settings that differ from the demo's.
+
+    Returns
+    -------
+    dict
+        The content of `scores.json`.
+
+    Raises
+    ------
+    StoreError
+        The folder is not empty.
+    """
+    _make_room(folder, overwrite)
+    event = simulate_event(folder / "scenes", settings)
+    job = demo_job(event, settings)
+    job = job.model_copy(update={"train": job.train.model_copy(update=changes or {})})
+    model = jobs.train(job, folder / "model")
+    store = folder / "probability.zarr"
+    jobs.predict(job, model, store)
+    return jobs.evaluate(job, store, folder / "scores.json", folder / "quicklook.png")
+
+
+def _make_room(folder: Path, overwrite: bool) -> None:
+    if overwrite:
+        for name in PRODUCTS:
+            product = folder / name
+            if product.is_dir():
+                shutil.rmtree(product)
+            else:
+                product.unlink(missing_ok=True)
+    if folder.exists() and any(folder.iterdir()):
+        raise StoreError(
+            f"Expected an empty folder for the demo, {folder} is not; remove it, give another one with "
+            "--out, or add --overwrite for an earlier demo."
+        )
+    folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,96 @@
+"""The steps of a job, each from settings to files: what commands and pipelines call."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import odc.geo.xr  # noqa: F401 - registers the .odc accessor
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from lscube.catalog import Scenes, find_scenes
+from lscube.cube import open_cube
+from lscube.errors import SettingsError
+from lscube.evaluate import draw_quicklook, evaluate_map
+from lscube.events import make_event
+from lscube.grid import make_grid, read_area
+from lscube.learn import fit, make_labels
+from lscube.mapping import map_region, open_map
+from lscube.progress import progress
+from lscube.settings import Job, LabelSettings
+
+if TYPE_CHECKING:
+    from lscube.learn import LoadedModel
+
+
+def scenes_of(job: Job) -> Scenes:
+    """Search the job's scenes."""
+    event = make_event(job.event.id, job.event.time)
+    return find_scenes(read_area(job.area.aoi), event, job.source)
+
+
+def grid_of(job: Job, scenes: Scenes) -> GeoBox:
+    """The job's grid."""
+    return make_grid(scenes.area, job.area.resolution, job.area.epsg)
+
+
+def cube_of(job: Job, scenes: Scenes | None = None) -> xr.Dataset:
+    """Open the job's cube, lazily."""
+    found = scenes or scenes_of(job)
+    return open_cube(found, grid_of(job, found), job.cube)
+
+
+def train(job: Job, folder: Path) -> LoadedModel:
+    """Train a model on the job's area and labels, and save it to a new folder."""
+    settings = _labels_of(job)
+    lazy = cube_of(job)
+    labels = make_labels(settings, lazy.odc.geobox)
+    with progress("reading"):
+        cube = lazy.compute()
+    reference = str((settings.inventory or settings.raster or Path()).name)
+    provenance = {"event": job.event.id, "labels": reference}
+    return fit(cube, labels, folder, job.train, provenance=provenance)
+
+
+def predict(job: Job, model: LoadedModel, store: Path) -> xr.Dataset:
+    """Map the job's area with a model into a new store."""
+    scenes = scenes_of(job)
+    with progress("mapping"):
+        return map_region(scenes, grid_of(job, scenes), model, store, job.cube, job.predict)
+
+
+def evaluate(job: Job, store: Path, scores: Path, picture: Path) -> dict[str, Any]:
+    """Score a map against the job's labels; write the scores and a picture."""
+    settings = _labels_of(job)
+    mapped = open_map(store)
+    grid = mapped.odc.geobox
+    labels = make_labels(settings, grid)
+    with progress("reading"):
+        cube = open_cube(scenes_of(job), grid, job.cube)[["pre", "post"]].compute()
+    probability = mapped["probability"].compute()
+    result = evaluate_map(probability, cube, labels, job.train.area, job.evaluate)
+    title = (
+        f"{job.event.id}: MCC {result['mcc']:.2f} on the evaluated part "
+        f"(brightness threshold {result['baseline']['mcc']:.2f}; reference: {result['reference_is']})"
+    )
+    draw_quicklook(picture, cube, probability, labels, job.evaluate.threshold, title)
+    write_json(scores, result)
+    return result
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON so that a half-written file never stands under its name."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _labels_of(job: Job) -> LabelSettings:
+    if job.labels is None:
+        raise SettingsError(
+            "Expected labels (an inventory or a raster) in the job, found none; add a section [labels] "
+            "or give --inventory."
+        )
+    return job.labels

@@ -1,0 +1,44 @@
+"""Map one event: train on a part of it (or take a saved model), map it, evaluate the rest.
+
+Example: python pipelines/map_event.py pipelines/configs/iburi-2018.toml --data DATA --out OUT
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lscube import jobs, load_job, load_model
+from lscube.errors import LscubeError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("job", type=Path, help="TOML file with the job's settings")
+    parser.add_argument("--data", type=Path, help="folder that the job's paths start from")
+    parser.add_argument("--model", type=Path, help="saved model; without it one is trained")
+    parser.add_argument("--out", type=Path, required=True, help="folder to make")
+    options = parser.parse_args(argv)
+    try:
+        job = load_job(options.job, options.data)
+        options.out.mkdir(parents=True, exist_ok=True)
+        model = (
+            load_model(options.model) if options.model else jobs.train(job, options.out / "model")
+        )
+        store = options.out / "probability.zarr"
+        jobs.predict(job, model, store)
+        if job.labels:
+            scores = jobs.evaluate(
+                job, store, options.out / "scores.json", options.out / "quicklook.png"
+            )
+            print(f"MCC {scores['mcc']:.3f}, brightness threshold {scores['baseline']['mcc']:.3f}")
+    except LscubeError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
