@@ -120,7 +120,7 @@ def lscube() -> None:
 @_job_options
 @click.option("--out", type=_OUT, help="Freeze the scenes to this ItemCollection.")
 def search(out: Path | None, **options: Any) -> None:
-    r"""List the scenes before and after an event, and the surface model.
+    """List the scenes before and after an event, and the surface model.
 
     \b
     Example:
@@ -145,7 +145,7 @@ def search(out: Path | None, **options: Any) -> None:
 @_job_options
 @click.option("--out", type=_OUT, required=True, help="Zarr store to make.")
 def cube(out: Path, **options: Any) -> None:
-    r"""Read scenes into a cube on one grid, as Zarr.
+    """Read scenes into a cube on one grid, as Zarr.
 
     \b
     Example:
@@ -168,7 +168,7 @@ def cube(out: Path, **options: Any) -> None:
 @_job_options
 @click.option("--out", type=_OUT, required=True, help="Folder of the model to make.")
 def train(out: Path, **options: Any) -> None:
-    r"""Train a network on an inventory and save it.
+    """Train a network on an inventory and save it.
 
     \b
     Example:
@@ -185,7 +185,7 @@ def train(out: Path, **options: Any) -> None:
 @click.option("--model", type=_OUT, required=True, help="Folder of a saved model.")
 @click.option("--out", type=_OUT, required=True, help="Zarr store to make.")
 def predict(model: Path, out: Path, **options: Any) -> None:
-    r"""Map landslide probability over an area, as Zarr.
+    """Map landslide probability over an area, as Zarr.
 
     \b
     Example:
@@ -207,7 +207,7 @@ def predict(model: Path, out: Path, **options: Any) -> None:
 @click.option("--out", type=_OUT, required=True, help="JSON file with the scores to write.")
 @click.option("--picture", type=_OUT, help="PNG to draw; by default beside --out.")
 def evaluate(store: Path, out: Path, picture: Path | None, **options: Any) -> None:
-    r"""Compare a map with an inventory: scores and a picture.
+    """Compare a map with an inventory: scores and a picture.
 
     \b
     Example:
@@ -225,7 +225,7 @@ def evaluate(store: Path, out: Path, picture: Path | None, **options: Any) -> No
 @click.option("--seed", default=7, show_default=True, help="Another seed is another event.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier demo in that folder.")
 def demo(out: Path, seed: int, overwrite: bool) -> None:
-    r"""Run the whole chain on a simulated event, in a few minutes.
+    """Run the whole chain on a simulated event, in a few minutes.
 
     \b
     Example:
@@ -240,7 +240,7 @@ def demo(out: Path, seed: int, overwrite: bool) -> None:
 
 @lscube.command()
 def settings() -> None:
-    r"""Print every setting of a job file, with its default and what it means.
+    """Print every setting of a job file, with its default and what it means.
 
     \b
     Example:
@@ -266,7 +266,9 @@ def _print_scores(scores: dict[str, Any]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code (0 success, 1 failure, 2 bad input)."""
     try:
-        lscube.main(args=None if argv is None else list(argv), standalone_mode=False)
+        lscube.main(
+            args=None if argv is None else list(argv), prog_name="lscube", standalone_mode=False
+        )
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:

@@ -98,9 +98,13 @@ def utm_epsg(area: BaseGeometry) -> int:
     return int(matches[0].code)
 
 
-def project(geometry: BaseGeometry, epsg: int, source_epsg: int = 4326) -> BaseGeometry:
-    """Bring a geometry from one CRS (default EPSG:4326) to another."""
-    projected: BaseGeometry = geopandas.GeoSeries([geometry], crs=source_epsg).to_crs(epsg).iloc[0]
+def project(geometry: BaseGeometry, epsg: int) -> BaseGeometry:
+    """Bring a geometry from EPSG:4326 to a UTM zone.
+
+    Long edges are divided first: a meridian is no straight line in UTM.
+    """
+    divided = shapely.segmentize(geometry, 0.01)
+    projected: BaseGeometry = geopandas.GeoSeries([divided], crs=4326).to_crs(epsg).iloc[0]
     return projected
 
 

@@ -153,6 +153,8 @@ class PredictSettings(Settings):
             raise ValueError(
                 f"core + 2 * margin must be a multiple of 32, not {self.core + 2 * self.margin}"
             )
+        if self.margin > self.core:
+            raise ValueError(f"margin ({self.margin}) must not exceed core ({self.core})")
         return self
 
 

@@ -8,11 +8,11 @@ import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import pystac
+import shapely
 import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
-from rasterio.features import geometry_mask
 from shapely.geometry.base import BaseGeometry
 
 from lscube.catalog import Scenes, find_asset, item_time
@@ -183,7 +183,16 @@ def _outside(area: BaseGeometry, grid: GeoBox, chunks: Chunks) -> da.Array:
 def _outside_block(
     area: BaseGeometry, transform: Affine, block_info: Any = None
 ) -> npt.NDArray[np.uint8]:
+    """Whether each pixel's centre is outside; GDAL's rasteriser warns when threads share it."""
     (top, bottom), (left, right) = block_info[None]["array-location"]
-    shape = (bottom - top, right - left)
-    outside = geometry_mask([area], shape, transform @ Affine.translation(left, top))
-    return np.where(outside, AreaFlag.OUTSIDE_AREA, 0).astype(np.uint8)
+    west, north = transform @ (left, top)
+    east, south = transform @ (right, bottom)
+    extent = shapely.box(west, south, east, north)
+    if area.contains(extent):
+        return np.zeros((bottom - top, right - left), np.uint8)
+    x, _ = transform @ (np.arange(left, right) + 0.5, np.zeros(right - left))
+    _, y = transform @ (np.zeros(bottom - top), np.arange(top, bottom) + 0.5)
+    near = area.intersection(extent)
+    shapely.prepare(near)
+    inside = shapely.contains_xy(near, *np.meshgrid(x, y))
+    return np.where(inside, 0, AreaFlag.OUTSIDE_AREA).astype(np.uint8)

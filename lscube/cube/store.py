@@ -27,7 +27,9 @@ def write_cube(cube: xr.Dataset, path: Path) -> None:
         )
     partial = path.with_name(path.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    cube.to_zarr(partial, zarr_format=3, consolidated=False)
+    # Zarr v3 has no specification of fixed-length strings.
+    plain = cube.assign_coords(band=cube["band"].astype(object))
+    plain.to_zarr(partial, zarr_format=3, consolidated=False)
     partial.rename(path)
 
 

@@ -1,0 +1,177 @@
+"""The command line: bad input gets one clear sentence and exit code 2, nothing half-written."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lscube.cli import main
+from tests.scenes import EVENT_TIME, NORTH, WEST, degrees, inner_area, simple_event
+
+
+def write_inventory(path: Path, count: int = 6) -> Path:
+    """Squares of 100 m, in degrees."""
+    features = []
+    for index in range(count):
+        west, south = WEST + 300 + 150 * index, NORTH - 700
+        x1, y1, x2, y2 = degrees((west, south, west + 100, south + 100))
+        ring = [[x1, y1], [x2, y1], [x2, y2], [x1, y2], [x1, y1]]
+        geometry = {"type": "Polygon", "coordinates": [ring]}
+        features.append({"type": "Feature", "properties": {}, "geometry": geometry})
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path
+
+
+@pytest.fixture
+def given(tmp_path) -> dict[str, str]:
+    """Options that work."""
+    return {
+        "--items": str(simple_event(tmp_path)),
+        "--aoi": ",".join(str(value) for value in inner_area()),
+        "--event-time": EVENT_TIME,
+    }
+
+
+def run(command: str, options: dict[str, str | None], *more: str) -> int:
+    words = [word for name, value in options.items() if value is not None for word in (name, value)]
+    return main([command, *words, *more])
+
+
+def error_of(capsys) -> str:
+    """The one line on standard error."""
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_search_lists_and_freezes(given, tmp_path, capsys):
+    assert run("search", given, "--out", str(tmp_path / "frozen.json")) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines[:3]] == ["before", "after", "surface"]
+    assert run("search", given | {"--items": str(tmp_path / "frozen.json")}) == 0
+
+
+def test_cube_is_written(given, tmp_path, capsys):
+    out = tmp_path / "cube.zarr"
+    assert run("cube", given, "--out", str(out), "--set", 'cube.bands=["red"]') == 0
+    assert "pixels of red" in capsys.readouterr().out
+    assert out.is_dir()
+
+
+BAD = {
+    "no area file": ({"--aoi": "nowhere.geojson"}, "Expected an area of interest at"),
+    "area is no GeoJSON": ({"--aoi": "items.json.txt"}, "Expected GeoJSON or another vector file"),
+    "area has three numbers": ({"--aoi": "1,2,3"}, "Expected an area of interest at"),
+    "area outside every scene": ({"--aoi": "10,10,11,11"}, "Expected an area within the scenes"),
+    "no event time": ({"--event-time": None}, "'event' is missing"),
+    "event time is no time": ({"--event-time": "soon"}, "Expected the event's time"),
+    "event after every scene": (
+        {"--event-time": "2031-01-01"},
+        "Expected a scene before the event",
+    ),
+    "event before every scene": (
+        {"--event-time": "2018-01-01"},
+        "Expected a scene before the event",
+    ),
+    "no scene after": ({"--event-time": "2018-12-01"}, "Expected a scene after the event"),
+    "no items": ({"--items": "nothing.json"}, "Expected STAC items at"),
+    "no source": ({"--items": None}, "'source' is missing"),
+    "unknown setting": ({"--set": "cube.bnads=1"}, "unknown setting 'cube.bnads'"),
+    "setting without a value": ({"--set": "cube.bands"}, "Expected --set section.name=value"),
+    "band that no item has": ({"--set": 'cube.bands=["nir"]'}, "band 'nir'"),
+    "no surface model": ({"--set": 'source.dsm_collections=["x"]'}, "Expected a surface model"),
+    "no such asset": ({"--set": "source.dsm_asset=dem"}, "asset 'dem'"),
+    "job file missing": ({"--job": "job.toml"}, "Expected a job file at"),
+    "area in no order": ({"--aoi": "142,42,141,43"}, "west, south, east, north"),
+    "negative resolution": ({"--resolution": "-10"}, "area.resolution"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_to_cube(given, tmp_path, monkeypatch, capsys, case):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "items.json.txt").write_text("hello")
+    changes, words = BAD[case]
+    assert run("cube", given | changes, "--out", "cube.zarr") == 2
+    message = error_of(capsys)
+    assert message.startswith("Error: ")
+    assert words in message
+    assert not (tmp_path / "cube.zarr").exists()
+
+
+def test_source_that_does_not_open(given, tmp_path, capsys):
+    (tmp_path / "after" / "red.tif").write_bytes(b"no image")
+    assert run("cube", given, "--out", str(tmp_path / "cube.zarr")) == 2
+    assert "after/red.tif" in error_of(capsys)
+    assert not (tmp_path / "cube.zarr").exists()
+
+
+def test_existing_cube_is_not_overwritten(given, tmp_path, capsys):
+    (tmp_path / "cube.zarr").mkdir()
+    assert run("cube", given, "--out", str(tmp_path / "cube.zarr")) == 2
+    assert "Expected no file at" in error_of(capsys)
+
+
+def test_unknown_option_and_command(given, capsys):
+    assert run("cube", given, "--frobnicate") == 2
+    assert main(["frobnicate"]) == 2
+    assert "frobnicate" in capsys.readouterr().err
+
+
+def test_model_that_is_not_there(given, tmp_path, capsys):
+    out = tmp_path / "map.zarr"
+    assert run("predict", given, "--model", str(tmp_path / "none"), "--out", str(out)) == 2
+    assert "Expected a saved model" in error_of(capsys)
+    assert not out.exists()
+
+
+def test_training_without_labels(given, tmp_path, capsys):
+    assert run("train", given, "--out", str(tmp_path / "model")) == 2
+    assert "Expected labels" in error_of(capsys)
+
+
+def test_evaluating_nothing(given, tmp_path, capsys):
+    inventory = str(write_inventory(tmp_path / "inventory.geojson"))
+    options = given | {"--inventory": inventory, "--map": str(tmp_path / "none.zarr")}
+    assert run("evaluate", options, "--out", str(tmp_path / "scores.json")) == 2
+    assert "Expected a map at" in error_of(capsys)
+
+
+def test_demo_needs_an_empty_folder(tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("keep")
+    assert main(["demo", "--out", str(tmp_path), "--overwrite"]) == 2
+    assert "Expected an empty folder" in error_of(capsys)
+    assert (tmp_path / "mine.txt").read_text() == "keep"
+
+
+def test_settings_are_all_described(capsys):
+    assert main(["settings"]) == 0
+    text = capsys.readouterr().out
+    assert "[train]" in text
+    assert "None (" not in text  # a setting without a sentence
+
+
+def test_every_command_shows_an_example(capsys):
+    for command in ("search", "cube", "train", "predict", "evaluate", "demo", "settings"):
+        assert main([command, "--help"]) == 0
+        assert f"Example:\n    lscube {command}" in capsys.readouterr().out
+
+
+def test_job_files_start_paths_from_the_data_folder(given, tmp_path, capsys):
+    folder = tmp_path / "jobs"
+    folder.mkdir()
+    aoi = np.array(given["--aoi"].split(","), float).tolist()
+    (folder / "job.toml").write_text(
+        f'[event]\ntime = "{EVENT_TIME}"\n[area]\naoi = {aoi}\n[source]\nitems = "items.json"\n'
+    )
+    assert main(["search", "--job", str(folder / "job.toml"), "--data", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert main(["search", "--job", str(folder / "job.toml")]) == 2
+    assert "jobs/items.json" in error_of(capsys)
+
+
+def test_two_sources_are_refused(given, tmp_path, capsys):
+    words = ["--set", "source.api=https://stac.example"]
+    assert run("search", given, *words) == 2
+    assert "exactly one of 'items'" in error_of(capsys)

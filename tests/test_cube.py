@@ -1,0 +1,303 @@
+import numpy as np
+import odc.geo.xr  # noqa: F401
+import pytest
+import rasterio
+import rioxarray  # noqa: F401
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lscube import terrain
+from lscube.catalog import find_scenes, read_items
+from lscube.cube import open_cube, read_cube, write_cube
+from lscube.cube.masks import AreaFlag, Reason
+from lscube.cube.radiometry import decide_radiometry
+from lscube.errors import AreaError, SceneError, SourceError, StoreError
+from lscube.events import make_event
+from lscube.grid import make_grid, read_area, snapped_grid
+from lscube.settings import CubeSettings, SourceSettings
+from tests.scenes import (
+    EPSG,
+    EVENT_TIME,
+    NORTH,
+    WEST,
+    Scene,
+    bands,
+    inner_area,
+    simple_event,
+    surface,
+    write_items,
+)
+
+SHAPE = (60, 90)
+GRID = snapped_grid((WEST, NORTH - 600, WEST + 900, NORTH), 10.0, EPSG)
+DSM = Scene(
+    "surface", "2016-01-01T00:00:00Z", surface((40, 50)), "alos-dem", 30.0, offset=(-300, 300)
+)
+
+
+def scenes_of(items, area=None, **source):
+    chosen = read_area(area or inner_area(SHAPE, 0.0))
+    return find_scenes(chosen, make_event("e", EVENT_TIME), SourceSettings(items=items, **source))
+
+
+def optical(name, when, value, cloud=0.0, scl=None, **rest) -> Scene:
+    pixels = bands(value, SHAPE)
+    if scl is not None:
+        pixels["scl"] = scl.astype(np.uint8)
+    return Scene(name, when, pixels, properties={"eo:cloud_cover": cloud, **rest})
+
+
+def test_pixels_are_what_was_written(tmp_path):
+    ramp = np.arange(60 * 90).reshape(SHAPE) + 1
+    items = write_items(
+        tmp_path,
+        [
+            optical("before", "2018-08-01T00:00:00Z", ramp),
+            optical("after", "2018-10-01T00:00:00Z", 2000),
+            DSM,
+        ],
+    )
+    cube = open_cube(scenes_of(items), GRID).compute()
+    np.testing.assert_allclose(cube["pre"].sel(band="red"), ramp * 1e-4, atol=1e-6)
+    np.testing.assert_allclose(cube["post"].sel(band="blue"), 0.22, atol=1e-6)
+    assert (cube["observed"] == 0).all()
+    assert (cube["pre_date"] == np.datetime64("2018-08-01", "D").astype(int)).all()
+    assert cube.attrs["event_id"] == "e"
+    # A plane of 10 m in 30 m.
+    slope = terrain.slope(cube["elevation"].values, 10.0)
+    np.testing.assert_allclose(slope, np.degrees(np.arctan(1 / 3)), atol=0.1)
+
+
+def test_both_geo_libraries_place_the_cube(tmp_path):
+    cube = open_cube(scenes_of(simple_event(tmp_path)), GRID)
+    assert cube.odc.geobox == GRID
+    assert cube["pre"].rio.crs.to_epsg() == EPSG
+    assert cube["pre"].rio.transform() == GRID.affine
+
+
+def test_opening_computes_nothing(tmp_path):
+    items = simple_event(tmp_path)
+    for file in tmp_path.rglob("*.tif"):
+        file.write_bytes(b"never read")
+    cube = open_cube(scenes_of(items), GRID, chunks=((30, 30), (50, 40)))
+    assert all(variable.chunks is not None for variable in cube.data_vars.values())
+    assert cube["pre"].data.chunks == ((3,), (30, 30), (50, 40))
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(7, 70), st.integers(7, 100))
+def test_any_chunking_gives_the_same_cube(cut_scenes, rows, columns):
+    whole, scenes = cut_scenes
+    chunks = tuple(
+        tuple(min(size, total - start) for start in range(0, total, size))
+        for size, total in ((rows, SHAPE[0]), (columns, SHAPE[1]))
+    )
+    assert open_cube(scenes, GRID, chunks=chunks).compute().identical(whole)
+
+
+@pytest.fixture(scope="module")
+def cut_scenes(tmp_path_factory):
+    """Two clouded scenes on each side, and a surface model; also the cube in one chunk."""
+    rng = np.random.default_rng(1)
+    scl = rng.choice([4, 4, 9, 3, 0, 11], (2, *SHAPE))
+    items = write_items(
+        tmp_path_factory.mktemp("cut"),
+        [
+            optical("b1", "2018-08-01T00:00:00Z", rng.integers(1, 4000, SHAPE), 1, scl[0]),
+            optical("b2", "2018-07-01T00:00:00Z", rng.integers(0, 4000, SHAPE), 2, scl[1]),
+            optical("after", "2018-10-01T00:00:00Z", rng.integers(1, 4000, SHAPE)),
+            DSM,
+        ],
+    )
+    scenes = scenes_of(items)
+    return open_cube(scenes, GRID).compute(), scenes
+
+
+def test_the_first_clear_scene_in_order_is_taken(tmp_path):
+    cloud = np.full(SHAPE, 4)
+    cloud[:, :30] = 9  # cloud in the west
+    shadow = np.full(SHAPE, 4)
+    shadow[:20] = 3  # shadow in the north
+    items = write_items(
+        tmp_path,
+        [
+            optical("clearest", "2018-08-01T00:00:00Z", 1000, 5, cloud),
+            optical("second", "2018-07-01T00:00:00Z", 3000, 20, shadow),
+            optical("after", "2018-10-01T00:00:00Z", 2000, 0, np.full(SHAPE, 5)),
+            DSM,
+        ],
+    )
+    cube = open_cube(scenes_of(items), GRID).compute()
+    red = cube["pre"].sel(band="red").values
+    np.testing.assert_allclose(red[:, 30:], 0.1)
+    np.testing.assert_allclose(red[20:, :30], 0.3)
+    assert np.isnan(red[:20, :30]).all()
+    assert (cube["observed"].values[:20, :30] == (Reason.CLOUD | Reason.CLOUD_SHADOW)).all()
+    assert (cube["observed"].values[20:] == 0).all()
+    days = cube["pre_date"].values
+    assert days[0, 0] == -32768
+    assert days[30, 0] == np.datetime64("2018-07-01", "D").astype(int)
+    assert days[30, 60] == np.datetime64("2018-08-01", "D").astype(int)
+
+
+def test_no_data_sets_its_bit_on_its_side(tmp_path):
+    value = np.full(SHAPE, 1500)
+    value[:, 50:] = 0
+    after = optical("after", "2018-10-01T00:00:00Z", 2000)
+    after.pixels["red"][40:] = 0  # one band is enough
+    items = write_items(tmp_path, [optical("before", "2018-08-01T00:00:00Z", 2000), after, DSM])
+    cube = open_cube(scenes_of(items), GRID).compute()
+    assert (cube["observed"].values[40:] == Reason.NO_DATA << 8).all()
+    assert np.isnan(cube["post"].values[:, 40:]).all()
+    assert (cube["observed"].values[:40] == 0).all()
+
+
+def test_which_classes_mask_is_a_setting(tmp_path):
+    scl = np.full(SHAPE, 11)
+    items = write_items(
+        tmp_path,
+        [
+            optical("before", "2018-08-01T00:00:00Z", 1000, 0, scl),
+            optical("after", "2018-10-01T00:00:00Z", 2000),
+            DSM,
+        ],
+    )
+    assert (open_cube(scenes_of(items), GRID)["observed"] == Reason.SNOW).all()
+    kept = CubeSettings(mask_classes=(0, 9))
+    assert (open_cube(scenes_of(items), GRID, kept)["observed"] == 0).all()
+
+
+def test_area_flags(tmp_path):
+    items = write_items(
+        tmp_path,
+        [
+            optical("before", "2018-08-01T00:00:00Z", 1000),
+            optical("after", "2018-10-01T00:00:00Z", 2000),
+            # The surface model ends in the middle.
+            Scene("surface", "2016-01-01T00:00:00Z", surface((20, 15)), "alos-dem", 30.0),
+        ],
+    )
+    west_half = (inner_area(SHAPE, 0.0)[0] - 0.1, 40, inner_area(SHAPE, 0.0)[0] + 0.0055, 45)
+    cube = open_cube(scenes_of(items, west_half), GRID).compute()
+    area = cube["area"].values
+    assert (area[:, 70:] & AreaFlag.OUTSIDE_AREA).all()
+    assert not (area[:, :40] & AreaFlag.OUTSIDE_AREA).any()
+    assert (area[:, 50:] & AreaFlag.NO_ELEVATION).all()
+    assert not (area[:, :40] & AreaFlag.NO_ELEVATION).any()
+    assert np.isnan(cube["elevation"].values[:, 50:]).all()
+
+
+@pytest.mark.parametrize(
+    ("properties", "fields", "offset"),
+    [
+        ({}, {}, 0.0),
+        ({"s2:processing_baseline": "05.09"}, {}, -0.1),
+        ({"s2:processing_baseline": "03.01"}, {}, 0.0),
+        (
+            {"s2:processing_baseline": "05.09"},
+            {"raster:bands": [{"scale": 1e-4, "offset": -0.1}]},
+            -0.1,
+        ),
+        ({"s2:processing_baseline": "05.09"}, {"raster:scale": 1e-4, "raster:offset": -0.1}, -0.1),
+        (
+            {"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": True},
+            {"raster:bands": [{"scale": 1e-4, "offset": -0.1}]},
+            0.0,
+        ),
+    ],
+)
+def test_the_offset_is_decided_and_applied(tmp_path, properties, fields, offset):
+    after = optical("after", "2018-10-01T00:00:00Z", 2000)
+    after.properties |= properties
+    after.fields = fields
+    items = write_items(tmp_path, [optical("before", "2018-08-01T00:00:00Z", 1000), after, DSM])
+    cube = open_cube(scenes_of(items), GRID)
+    np.testing.assert_allclose(cube["post"].sel(band="red"), 0.2 + offset, atol=1e-6)
+    assert cube.attrs["post_items"][0].startswith(f"after: reflectance offset {offset:g} (")
+
+
+def test_recorded_scenes_have_no_negative_dark_pixels(shared_data):
+    """Their `raster:bands` say -0.1 although the pixels have it applied."""
+    folder = shared_data / "sentinel2-33T-120m"
+    for item in read_items(folder / "items.json"):
+        radiometry = decide_radiometry(item, "red")
+        with rasterio.open(item.assets["red"].href) as source:
+            numbers = source.read(1, masked=True)
+        assert (numbers.compressed() * radiometry.scale + radiometry.offset >= 0).all()
+
+
+def test_a_source_of_pixels_that_does_not_open_is_named(tmp_path):
+    items = simple_event(tmp_path)
+    (tmp_path / "after" / "green.tif").write_bytes(b"this is no GeoTIFF")
+    cube = open_cube(scenes_of(items), GRID)
+    with pytest.raises(SourceError, match=r"Expected a GeoTIFF or JPEG 2000 image at .*green.tif"):
+        cube.compute()
+
+
+def test_a_virtual_raster_is_refused(tmp_path):
+    """A VRT named .tif would read any file that its maker names."""
+    items = simple_event(tmp_path)
+    target = tmp_path / "after" / "green.tif"
+    vrt = (
+        '<VRTDataset rasterXSize="60" rasterYSize="60"><VRTRasterBand dataType="UInt16" band="1">'
+        f"<SimpleSource><SourceFilename>{target.with_name('red.tif')}</SourceFilename>"
+        "</SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    target.write_text(vrt)
+    with pytest.raises(SourceError, match=r"green.tif"):
+        open_cube(scenes_of(items), GRID).compute()
+
+
+def test_a_missing_band_or_surface_asset_is_named(tmp_path):
+    scenes = scenes_of(simple_event(tmp_path), dsm_asset="elevation")
+    with pytest.raises(SceneError, match="band 'nir' on item before"):
+        open_cube(scenes, GRID, CubeSettings(bands=("red", "nir")))
+    with pytest.raises(SceneError, match="asset 'elevation' of item surface, found data"):
+        open_cube(scenes, GRID)
+
+
+def test_a_grid_beyond_the_scenes_is_refused(tmp_path):
+    scenes = scenes_of(simple_event(tmp_path))
+    far = snapped_grid((WEST + 90_000, NORTH, WEST + 91_000, NORTH + 1000), 10.0, EPSG)
+    with pytest.raises(AreaError, match=r"none of before reaches it"):
+        open_cube(scenes, far)
+
+
+def test_a_cube_survives_the_disk(tmp_path):
+    cube = open_cube(scenes_of(simple_event(tmp_path)), GRID)
+    write_cube(cube, tmp_path / "cube.zarr")
+    again = read_cube(tmp_path / "cube.zarr")
+    for name, variable in cube.data_vars.items():
+        np.testing.assert_array_equal(again[name], variable)
+        assert again[name].dtype == variable.dtype
+    assert again.odc.geobox == GRID
+    with pytest.raises(StoreError, match="found one"):
+        write_cube(cube, tmp_path / "cube.zarr")
+    with pytest.raises(StoreError, match="Expected a cube"):
+        read_cube(tmp_path / "other.zarr")
+
+
+def test_an_interrupted_cube_is_not_there(tmp_path):
+    items = simple_event(tmp_path)
+    (tmp_path / "after" / "green.tif").write_bytes(b"this is no GeoTIFF")
+    with pytest.raises(SourceError):
+        write_cube(open_cube(scenes_of(items), GRID), tmp_path / "cube.zarr")
+    assert not (tmp_path / "cube.zarr").exists()
+
+
+def test_iburi(shared_data):
+    area = read_area((141.8915, 42.6835, 142.0270, 42.7690))
+    source = SourceSettings(items=shared_data / "iburi-2018" / "items.json")
+    scenes = find_scenes(area, make_event("iburi", EVENT_TIME), source)
+    grid = make_grid(area, 10.0)
+    cube = open_cube(scenes, grid).compute()
+    assert cube.odc.geobox.crs.to_epsg() == EPSG
+    # The no-data diagonal takes 40 % of the image before, nothing else is missing.
+    inside = cube["area"].values & AreaFlag.OUTSIDE_AREA == 0
+    observed = cube["observed"].values[inside]
+    assert (observed == Reason.NO_DATA).mean() == pytest.approx(0.40, abs=0.02)
+    assert np.isin(observed, [0, Reason.NO_DATA]).all()
+    assert 0.05 < float(cube["post"].mean()) < 0.15
+    assert not np.isnan(cube["elevation"].values[inside]).any()
+    # A hilly place; a slope computed in degrees of longitude would be 90 nearly everywhere.
+    assert 5 < float(np.nanmedian(terrain.slope(cube["elevation"].values, 10.0))) < 25

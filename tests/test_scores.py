@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from lscube.errors import InventoryError
+from lscube.evaluate import Confusion, score
+from lscube.evaluate.baseline import best_threshold
+
+
+def test_scores_worked_out_by_hand():
+    confusion = Confusion(tp=6, fp=2, fn=3, tn=9)
+    assert confusion.precision == pytest.approx(6 / 8)
+    assert confusion.recall == pytest.approx(6 / 9)
+    assert confusion.f1 == pytest.approx(12 / 17)
+    # (6*9 - 2*3) / sqrt(8 * 9 * 11 * 12)
+    assert confusion.mcc == pytest.approx(48 / np.sqrt(9504))
+
+
+def test_perfect_inverse_and_empty():
+    assert Confusion(5, 0, 0, 7).mcc == pytest.approx(1)
+    assert Confusion(0, 5, 7, 0).mcc == pytest.approx(-1)
+    assert Confusion(0, 0, 0, 9).mcc == 0
+    assert Confusion(0, 0, 0, 9).as_dict()["precision"] is None
+
+
+def test_only_labelled_and_known_pixels_count():
+    values = np.array([0.9, 0.9, 0.1, 0.1, np.nan, 0.9])
+    labels = np.array([1, 0, 1, 0, 1, 255], np.uint8)
+    assert score(values, labels) == Confusion(1, 1, 1, 1)
+
+
+def test_a_threshold_itself_counts_as_landslide():
+    assert score([0.5], [1]) == Confusion(1, 0, 0, 0)
+
+
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match="differ in shape"):
+        score([0.1, 0.2], [1])
+
+
+samples = st.integers(2, 40).flatmap(
+    lambda n: st.tuples(
+        arrays.arrays(np.float64, n, elements=st.sampled_from([-0.5, 0.0, 0.1, 0.2, 0.3, np.nan])),
+        arrays.arrays(np.uint8, n, elements=st.sampled_from([0, 1, 255])),
+    )
+)
+
+
+@given(samples)
+def test_no_threshold_is_better_than_the_best(sample):
+    values, labels = sample
+    known = labels[np.isfinite(values)]
+    if not ((known == 0).any() and (known == 1).any()):
+        with pytest.raises(InventoryError, match="to choose a threshold from"):
+            best_threshold(values, labels)
+        return
+    best = score(values, labels, best_threshold(values, labels)).mcc
+    others = [score(values, labels, t).mcc for t in np.unique(values[np.isfinite(values)])]
+    assert best == pytest.approx(max(others))
