@@ -84,6 +84,7 @@ def write_scene(folder: Path, scene: Scene) -> pystac.Item:
 
 def write_items(folder: Path, scenes: list[Scene]) -> Path:
     items = [write_scene(folder, scene) for scene in scenes]
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "items.json"
     path.write_text(json.dumps(pystac.ItemCollection(items).to_dict()))
     return path

@@ -9,6 +9,7 @@ from lscube.events import make_event
 from lscube.grid import read_area
 from lscube.settings import SourceSettings
 from tests.scenes import EVENT_TIME, Scene, bands, inner_area, simple_event, surface, write_items
+from tests.stac_api import serve
 
 SHAPE = (30, 30)
 
@@ -154,3 +155,15 @@ def test_a_missing_band_is_named(tmp_path):
     item: pystac.Item = read_items(simple_event(tmp_path))[0]
     with pytest.raises(SceneError, match=r"band 'nir' on item before, found blue, green, red"):
         find_asset(item, "nir")
+
+
+def test_a_real_api_is_paged_through(tmp_path):
+    items = [item.to_dict() for item in read_items(simple_event(tmp_path))]
+    more = [scene(f"extra-{day}", f"2018-08-1{day}T01:00:00Z") for day in range(3)]
+    items += [item.to_dict() for item in read_items(write_items(tmp_path / "more", more))]
+    with serve(items) as address:
+        source = SourceSettings(api=address, days_before=60)
+        found = find_scenes(read_area(inner_area()), make_event("e", EVENT_TIME), source)
+    assert sorted(names(found.pre)) == ["before", "extra-0", "extra-1", "extra-2"]
+    assert names(found.post) == ["after"]
+    assert names(found.dsm) == ["surface"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
@@ -108,8 +107,6 @@ _ATTRIBUTES = {
     "long_name": "landslide probability",
     "units": "1",
     "grid_mapping": "spatial_ref",
-    "valid_min": np.float32(0),
-    "valid_max": np.float32(1),
 }
 
 __all__ = ["Manifest", "map_region", "open_map"]

@@ -1,0 +1,1 @@
+"""Measurements, run by `make bench`; tests themselves carry no timing."""

@@ -1,0 +1,67 @@
+"""Measure, print a table, write `bench.json`: `make bench`, or a row by its name."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.benchmarks.measure import Row, at_most, command, hardware, seconds_of
+
+
+def import_seconds() -> Row:
+    """`import lscube` in a fresh process, less what an empty one takes."""
+    empty = seconds_of(command(sys.executable, "-c", "pass"), 10)
+    full = seconds_of(command(sys.executable, "-c", "import lscube"), 10)
+    bare = sorted(empty)[len(empty) // 2]
+    return at_most("import_seconds", "s", 0.3, [max(0.0, value - bare) for value in full])
+
+
+def help_seconds() -> Row:
+    """`lscube --help`, the whole process."""
+    return at_most(
+        "help_seconds", "s", 0.7, seconds_of(command(sys.executable, "-m", "lscube", "--help"), 10)
+    )
+
+
+def demo_seconds() -> Row:
+    """`lscube demo`, the whole process."""
+
+    def demo() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            command(sys.executable, "-m", "lscube", "demo", "--out", f"{folder}/demo")()
+
+    return at_most("demo_seconds", "s", 600, seconds_of(demo, 1, warm_up=0))
+
+
+ROWS: dict[str, Callable[[], Row]] = {
+    row.__name__: row for row in (import_seconds, help_seconds, demo_seconds)
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help="default: all")
+    parser.add_argument("--out", type=Path, default=Path("bench.json"))
+    options = parser.parse_args()
+    print(hardware())
+    print(f"{'name':20}{'median':>10} {'unit':5}{'target':>10}  {'holds':6}{'runs':>4}  min .. max")
+    rows = []
+    for name in options.rows or ROWS:
+        row = ROWS[name]().as_dict()
+        rows.append(row)
+        print(
+            f"{row['name']:20}{row['median']:10.3f} {row['unit']:5}{row['target']:>10}  "
+            f"{'yes' if row['holds'] else 'NO':6}{row['runs']:4}  "
+            f"{row['minimum']:.3f} .. {row['maximum']:.3f}",
+            flush=True,
+        )
+    options.out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
