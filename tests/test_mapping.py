@@ -1,0 +1,184 @@
+"""Mapping a region with a real, tiny, untrained network."""
+
+import shutil
+
+import numpy as np
+import odc.geo.xr  # noqa: F401
+import pytest
+import rioxarray  # noqa: F401
+import xarray as xr
+import zarr
+
+from lscube.catalog import find_scenes
+from lscube.errors import ModelError, SourceError, StoreError
+from lscube.events import make_event
+from lscube.grid import Lattice, make_grid, read_area
+from lscube.learn import Card, load_model, save_model
+from lscube.mapping import map_region, open_map
+from lscube.settings import CubeSettings, PredictSettings, SourceSettings, TrainSettings
+from tests.scenes import EVENT_TIME, inner_area, simple_event
+
+SMALL = PredictSettings(core=32, margin=16, chunk_cores=2)
+
+
+def save_tiny(folder, bands=("red", "green", "blue"), seed=0):
+    """Save an untrained network whose probabilities differ from place to place."""
+    from lscube.learn.backend import keras
+    from lscube.learn.network import build_network
+
+    keras.utils.set_random_seed(seed)
+    settings = TrainSettings(width=0.05)
+    network = build_network(len(bands), 10.0, settings)
+    card = Card(
+        bands=bands,
+        resolution=10.0,
+        full_scale=0.3,
+        window=64,
+        width=0.05,
+        settings=settings,
+        seed=seed,
+        patches={},
+        scores={},
+        versions={},
+        created="2026-01-01T00:00:00+00:00",
+    )
+    save_model(network, folder, card)
+    return load_model(folder)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small event; red before has a gap."""
+    folder = tmp_path_factory.mktemp("event")
+    simple_event(folder)
+    return folder
+
+
+@pytest.fixture
+def scenes(folder):
+    source = SourceSettings(items=folder / "items.json")
+    return find_scenes(read_area(inner_area()), make_event("e", EVENT_TIME), source)
+
+
+@pytest.fixture
+def grid(scenes):
+    return make_grid(scenes.area, 10.0)
+
+
+def test_the_map_does_not_depend_on_chunks(scenes, grid, model, tmp_path):
+    maps = [
+        map_region(scenes, grid, model, tmp_path / f"{n}.zarr", settings=settings).compute()
+        for n, settings in enumerate(
+            SMALL.model_copy(update={"chunk_cores": chunk_cores}) for chunk_cores in (1, 2, 9)
+        )
+    ]
+    assert np.isfinite(maps[0]["probability"]).any()
+    for other in maps[1:]:
+        xr.testing.assert_equal(maps[0], other)
+
+
+def test_the_map_is_placed_and_says_what_it_does_not_know(scenes, grid, model, tmp_path):
+    mapped = map_region(scenes, grid, model, tmp_path / "map.zarr", settings=SMALL)
+    cores = Lattice(32, 16).cover(grid)
+    assert mapped.odc.geobox == cores
+    assert mapped["probability"].rio.crs.to_epsg() == 32654
+    assert mapped["probability"].rio.transform() == cores.affine
+    known = mapped["probability"].notnull()
+    wanted = (mapped["observed"] == 0) & (mapped["area"] & 1 == 0)
+    assert (known == wanted).all()
+    assert 0.3 < float(known.mean()) < 1
+    values = mapped["probability"].values[known]
+    assert ((values >= 0) & (values <= 1)).all()
+    days = mapped["post_date"].values[known]
+    assert (days == np.datetime64("2018-10-01")).all()
+
+
+def test_pixels_of_the_edge_have_real_context(scenes, grid, model, tmp_path):
+    """A larger area gives the same values where both are mapped."""
+    small = map_region(scenes, grid, model, tmp_path / "small.zarr", settings=SMALL)
+    source = SourceSettings(items=tmp_path / "items.json")
+    shutil.copytree(scenes.pre[0].assets["red"].href.rsplit("/", 2)[0], tmp_path, dirs_exist_ok=True)
+    wide = find_scenes(read_area(inner_area(rim=50.0)), make_event("e", EVENT_TIME), source)
+    large = map_region(
+        wide, make_grid(wide.area, 10.0), model, tmp_path / "large.zarr", settings=SMALL
+    )
+    ours = small["probability"].compute()
+    theirs = large["probability"].sel(y=ours["y"], x=ours["x"]).compute()
+    both = ours.notnull()
+    assert theirs.notnull().sum() > both.sum()
+    np.testing.assert_array_equal(theirs.values[both], ours.values[both])
+
+
+def test_a_finished_map_is_not_computed_again(scenes, grid, model, folder, tmp_path):
+    store = tmp_path / "map.zarr"
+    first = map_region(scenes, grid, model, store, settings=SMALL).compute()
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
+    second = map_region(scenes, grid, model, store, settings=SMALL).compute()
+    xr.testing.assert_identical(first, second)
+    assert before == {path: path.stat().st_mtime_ns for path in store.rglob("*")}
+
+
+def test_another_runs_store_is_refused_with_both_values(scenes, grid, model, tmp_path):
+    store = tmp_path / "map.zarr"
+    map_region(scenes, grid, model, store, settings=SMALL)
+    other = save_tiny(tmp_path / "other", seed=1)
+    words = f"model there is {model.card.sha256}, here {other.card.sha256}"
+    with pytest.raises(StoreError, match=words):
+        map_region(scenes, grid, other, store, settings=SMALL)
+    smaller = SMALL.model_copy(update={"margin": 0})
+    with pytest.raises(StoreError, match=r"predict.margin there is 16, here 0"):
+        map_region(scenes, grid, model, store, settings=smaller)
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(StoreError, match="Expected a map at"):
+        map_region(scenes, grid, model, tmp_path / "mine", settings=SMALL)
+
+
+def test_an_interrupted_map_does_not_look_finished(grid, model, tmp_path):
+    items = simple_event(tmp_path)
+    source = SourceSettings(items=items)
+    scenes = find_scenes(read_area(inner_area()), make_event("e", EVENT_TIME), source)
+    good = (tmp_path / "after" / "green.tif").read_bytes()
+    (tmp_path / "after" / "green.tif").write_bytes(b"no image")
+    store = tmp_path / "map.zarr"
+    with pytest.raises(SourceError, match="green.tif"):
+        map_region(scenes, grid, model, store, settings=SMALL)
+    assert not store.exists()
+    with pytest.raises(StoreError, match="found an unfinished one"):
+        open_map(store)
+    # Started again with the file mended, it ends as if nothing had happened.
+    (tmp_path / "after" / "green.tif").write_bytes(good)
+    again = map_region(scenes, grid, model, store, settings=SMALL).compute()
+    whole = map_region(scenes, grid, model, tmp_path / "whole.zarr", settings=SMALL).compute()
+    xr.testing.assert_equal(again, whole)
+
+
+def test_unwritten_is_not_no_landslide(scenes, grid, model, tmp_path):
+    store = tmp_path / "map.zarr"
+    map_region(scenes, grid, model, store, settings=SMALL)
+    for name in ("probability", "post_date", "observed", "area"):
+        shutil.rmtree(store / name / "c")
+    empty = open_map(store)
+    assert empty["probability"].isnull().all()
+    assert empty["post_date"].isnull().all()
+    assert (empty["observed"] != 0).all()
+    assert (empty["area"] != 0).all()
+    assert zarr.open_group(store, mode="r")["probability"].fill_value == 255
+
+
+def test_a_model_of_other_bands_or_resolution_is_refused(scenes, grid, model, tmp_path):
+    with pytest.raises(ModelError, match=r"\(red, green, blue\), got \(red\)"):
+        map_region(scenes, grid, model, tmp_path / "map.zarr", CubeSettings(bands=("red",)))
+    with pytest.raises(ModelError, match="10 m, got 30 m"):
+        map_region(scenes, make_grid(scenes.area, 30.0), model, tmp_path / "map.zarr")
+    assert not (tmp_path / "map.zarr").exists()
+
+
+def test_a_store_that_cannot_be_written(scenes, grid, model, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="Expected to write the map to"):
+        map_region(scenes, grid, model, tmp_path / "file" / "map.zarr", settings=SMALL)
