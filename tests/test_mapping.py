@@ -102,7 +102,9 @@ def test_pixels_of_the_edge_have_real_context(scenes, grid, model, tmp_path):
     """A larger area gives the same values where both are mapped."""
     small = map_region(scenes, grid, model, tmp_path / "small.zarr", settings=SMALL)
     source = SourceSettings(items=tmp_path / "items.json")
-    shutil.copytree(scenes.pre[0].assets["red"].href.rsplit("/", 2)[0], tmp_path, dirs_exist_ok=True)
+    shutil.copytree(
+        scenes.pre[0].assets["red"].href.rsplit("/", 2)[0], tmp_path, dirs_exist_ok=True
+    )
     wide = find_scenes(read_area(inner_area(rim=50.0)), make_event("e", EVENT_TIME), source)
     large = map_region(
         wide, make_grid(wide.area, 10.0), model, tmp_path / "large.zarr", settings=SMALL
@@ -145,7 +147,7 @@ def test_an_interrupted_map_does_not_look_finished(grid, model, tmp_path):
     good = (tmp_path / "after" / "green.tif").read_bytes()
     (tmp_path / "after" / "green.tif").write_bytes(b"no image")
     store = tmp_path / "map.zarr"
-    with pytest.raises(SourceError, match="green.tif"):
+    with pytest.raises(SourceError, match=r"green\.tif"):
         map_region(scenes, grid, model, store, settings=SMALL)
     assert not store.exists()
     with pytest.raises(StoreError, match="found an unfinished one"):
@@ -173,7 +175,7 @@ def test_unwritten_is_not_no_landslide(scenes, grid, model, tmp_path):
 def test_a_model_of_other_bands_or_resolution_is_refused(scenes, grid, model, tmp_path):
     with pytest.raises(ModelError, match=r"\(red, green, blue\), got \(red\)"):
         map_region(scenes, grid, model, tmp_path / "map.zarr", CubeSettings(bands=("red",)))
-    with pytest.raises(ModelError, match="10 m, got 30 m"):
+    with pytest.raises(ModelError, match=r"10 m, got 30 m"):
         map_region(scenes, make_grid(scenes.area, 30.0), model, tmp_path / "map.zarr")
     assert not (tmp_path / "map.zarr").exists()
 

@@ -80,6 +80,8 @@ def test_a_pipeline_is_one_screen():
         assert len(path.read_text().splitlines()) <= 70
 
 
-@pytest.mark.parametrize("path", sorted((PIPELINES / "configs").glob("*.toml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", sorted((PIPELINES / "configs").glob("*.toml")), ids=lambda p: p.stem
+)
 def test_shipped_jobs_are_valid(path):
     load_job(path)

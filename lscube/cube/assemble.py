@@ -190,8 +190,8 @@ def _outside_block(
     extent = shapely.box(west, south, east, north)
     if area.contains(extent):
         return np.zeros((bottom - top, right - left), np.uint8)
-    x, _ = transform @ (np.arange(left, right) + 0.5, np.zeros(right - left))
-    _, y = transform @ (np.zeros(bottom - top), np.arange(top, bottom) + 0.5)
+    x = transform.c + (np.arange(left, right) + 0.5) * transform.a
+    y = transform.f + (np.arange(top, bottom) + 0.5) * transform.e
     near = area.intersection(extent)
     shapely.prepare(near)
     inside = shapely.contains_xy(near, *np.meshgrid(x, y))
