@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/lscube demo --out demo
+	$(BIN)/lscube demo --out demo --overwrite
 
 test: $(STAMP)
 	$(BIN)/python -m pytest

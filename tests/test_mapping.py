@@ -10,6 +10,7 @@ import xarray as xr
 import zarr
 
 from lscube.catalog import find_scenes
+from lscube.cli import main
 from lscube.errors import ModelError, SourceError, StoreError
 from lscube.events import make_event
 from lscube.grid import Lattice, make_grid, read_area
@@ -178,6 +179,19 @@ def test_a_model_of_other_bands_or_resolution_is_refused(scenes, grid, model, tm
     with pytest.raises(ModelError, match=r"10 m, got 30 m"):
         map_region(scenes, make_grid(scenes.area, 30.0), model, tmp_path / "map.zarr")
     assert not (tmp_path / "map.zarr").exists()
+
+
+def test_the_command_line_says_what_does_not_fit(folder, model, tmp_path, capsys):
+    given = ["--items", str(folder / "items.json"), "--event-time", EVENT_TIME]
+    given += ["--aoi", ",".join(map(str, inner_area())), "--out", str(tmp_path / "map.zarr")]
+    small = ["--set", "predict.core=32", "--set", "predict.margin=16"]
+    words = ["predict", "--model", str(model.folder), *given]
+    assert main([*words, "--set", 'cube.bands=["red"]']) == 2
+    assert "(red, green, blue), got (red)" in capsys.readouterr().err
+    assert main([*words, *small]) == 0
+    assert main([*words, *small]) == 0
+    assert main(words) == 2
+    assert "belongs to another one: predict.core there is 32, here 112" in capsys.readouterr().err
 
 
 def test_a_store_that_cannot_be_written(scenes, grid, model, tmp_path):

@@ -32,8 +32,8 @@ class StopAtNaN(keras.callbacks.Callback):  # type: ignore[misc]
             )
 
 
-class EpochLine(keras.callbacks.Callback):  # type: ignore[misc]
-    """Prints one line per epoch.
+class Progress(keras.callbacks.Callback):  # type: ignore[misc]
+    """Prints one line per epoch and, on a terminal, a bar over all steps.
 
     Parameters
     ----------
@@ -45,6 +45,20 @@ class EpochLine(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self.epochs = epochs
         self.began = 0.0
+        self.bar: Any = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Show the bar; the first step takes long, while the graph is made."""
+        total = self.epochs * (self.params.get("steps") or 0)
+        self.bar = tqdm(total=total, desc="training", unit="step", disable=None, leave=False)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Move the bar on."""
+        self.bar.update()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Take the bar away."""
+        self.bar.close()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Take the time."""

@@ -145,7 +145,7 @@ def _compile(network: Any, learning_rate: float) -> None:
 
 def _callbacks(settings: TrainSettings, verbose: bool) -> list[Any]:
     from lscube.learn.backend import keras
-    from lscube.learn.callbacks import EpochLine, StopAtNaN
+    from lscube.learn.callbacks import Progress, StopAtNaN
 
     plateau = keras.callbacks.ReduceLROnPlateau(
         monitor="val_loss", factor=0.1, patience=settings.plateau
@@ -153,7 +153,7 @@ def _callbacks(settings: TrainSettings, verbose: bool) -> list[Any]:
     stop = keras.callbacks.EarlyStopping(
         monitor="val_loss", patience=settings.patience, restore_best_weights=True
     )
-    return [StopAtNaN(), plateau, stop, *([EpochLine(settings.epochs)] if verbose else [])]
+    return [StopAtNaN(), plateau, stop, *([Progress(settings.epochs)] if verbose else [])]
 
 
 def _card(

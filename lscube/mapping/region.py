@@ -12,7 +12,7 @@ from lscube.catalog import Scenes
 from lscube.cube import open_cube
 from lscube.grid import Lattice
 from lscube.learn import LoadedModel, check_cube
-from lscube.mapping.store import Manifest, is_finished, make_manifest, open_store, write_store
+from lscube.mapping.store import is_finished, make_manifest, open_store, write_store
 from lscube.mapping.windows import network_input, probability
 from lscube.settings import CubeSettings, PredictSettings
 
@@ -108,5 +108,3 @@ _ATTRIBUTES = {
     "units": "1",
     "grid_mapping": "spatial_ref",
 }
-
-__all__ = ["Manifest", "map_region", "open_map"]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from lscube.cube.masks import AreaFlag
 from lscube.errors import AreaError
 from lscube.grid import Lattice
 
@@ -30,7 +31,9 @@ def network_input(cube: xr.Dataset) -> da.Array:
         Pre bands, post bands, elevation, and 1 where a probability is wanted: observed before and
         after, and within the area.
     """
-    wanted = ((cube["observed"] == 0) & (cube["area"] & 1 == 0)).astype(np.float32)
+    wanted = ((cube["observed"] == 0) & (cube["area"] & AreaFlag.OUTSIDE_AREA == 0)).astype(
+        np.float32
+    )
     planes = [cube["elevation"].data[None], wanted.data[None]]
     stacked = da.concatenate([cube["pre"].data, cube["post"].data, *planes])
     return stacked.rechunk({0: -1})

@@ -1,0 +1,87 @@
+"""The demo on a small event, and every command of the README on what the demo leaves behind."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from lscube.cli import main
+from lscube.demo import PRODUCTS, demo_job, run_demo
+from lscube.errors import StoreError
+from lscube.simulate import SimulationSettings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SMALL = SimulationSettings(shape=(288, 320))
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("demo") / "demo"
+    changes = {"width": 0.05, "epochs": 1, "window": 96}
+    run_demo(folder, settings=SMALL, changes=changes)
+    return folder
+
+
+def test_the_demo_leaves_what_it_says(demo):
+    assert sorted(path.name for path in demo.iterdir()) == sorted(PRODUCTS)
+    scores = json.loads((demo / "scores.json").read_text())
+    names = {"mcc", "f1", "precision", "recall"}
+    assert names <= scores.keys()
+    assert names <= scores["baseline"].keys()
+    assert scores["held_out"] is True
+    assert scores["reference_is"] == "simulated inventory"
+    mapped = xr.open_zarr(demo / "probability.zarr", consolidated=False)
+    assert float(mapped["probability"].notnull().mean()) > 0.3
+
+
+def test_the_demo_is_not_run_over_an_earlier_one_unless_asked(demo):
+    with pytest.raises(StoreError, match="--overwrite"):
+        run_demo(demo, settings=SMALL)
+    assert (demo / "scores.json").is_file()
+
+
+def test_the_demo_never_trains_where_it_evaluates():
+    from lscube.simulate import SimulatedEvent
+
+    paths = SimulatedEvent(*(Path("/nowhere") / name for name in ("items", "inventory", "area")))
+    job = demo_job(paths, SMALL)
+    assert job.train.area[2] == job.evaluate.area[0]
+
+
+def test_commands_of_the_readme(demo, monkeypatch, capsys):
+    """Each is run as it stands, in the order of the text."""
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    monkeypatch.chdir(demo.parent)
+    ran = 0
+    for line in "".join(blocks("sh")).splitlines():
+        words = shlex.split(line)
+        if words[0] == "make":
+            assert set(words[1:]) <= set(targets)
+        elif words[0] == "cd":
+            monkeypatch.chdir(words[1])
+            Path("job.toml").write_text(blocks("toml")[0])
+        elif words[0] == "lscube":
+            assert main(words[1:]) == 0, (line, capsys.readouterr().err)
+            ran += 1
+        else:
+            assert line == ". .venv/bin/activate"
+    assert ran == 5
+    assert Path("quicklook.png").is_file()
+    (python,) = blocks("python")
+    names: dict[str, object] = {}
+    exec(python, names)
+    assert names["mapped"]["probability"].notnull().any()
+
+
+def test_the_readme_is_short_and_names_what_is_there():
+    assert len(README.splitlines()) < 250
+    for path in re.findall(r"`((?:pipelines|deploy|docs)/[\w./-]+)`", README):
+        assert (ROOT / path).exists(), path
