@@ -75,7 +75,9 @@ def evaluate(job: Job, store: Path, scores: Path, picture: Path) -> dict[str, An
         f"{job.event.id}: MCC {result['mcc']:.2f} on the evaluated part "
         f"(brightness threshold {result['baseline']['mcc']:.2f}; reference: {result['reference_is']})"
     )
-    draw_quicklook(picture, cube, probability, labels, job.evaluate.threshold, title)
+    draw_quicklook(
+        picture, cube, probability, labels, job.evaluate.threshold, title, job.evaluate.area
+    )
     write_json(scores, result)
     return result
 

@@ -132,7 +132,7 @@ class TrainSettings(Settings):
     patience: int = Field(10, ge=1)
     """Epochs without improvement after which training stops."""
     validation_share: float = Field(0.2, gt=0, lt=0.5)
-    """Share of the training part that is held out for validation, as one strip."""
+    """Share of the labelled part held out for validation: a strip with a typical share of landslides."""
     seed: int = 0
     """Seed of weights, order and augmentation."""
 

@@ -150,7 +150,7 @@ def test_context_beyond_the_labels_is_real():
     cube, labels = make_cube(96, 200)
     labels[:40] = IGNORE
     labels[50:] = IGNORE
-    training, _ = cut_patches(cube, labels, TRAIN.model_copy(update={"min_labelled": 0.05}))
+    training, _ = cut_patches(cube, labels, TRAIN.model_copy(update={"min_labelled": 0.2}))
     assert np.isfinite(training.patch(1).elevation).all()
 
 
@@ -160,6 +160,17 @@ def test_validation_takes_the_end_that_has_landslides():
     training, validation = cut_patches(cube, labels, TRAIN.model_copy(update={"overlap": 0.0}))
     assert validation.place.left < training.place.left
     assert validation.landslide_pixels() > 0
+
+
+def test_validation_takes_the_end_with_a_typical_share_of_landslides():
+    """All landslides lie in the east: a strip across shows as many as the whole does."""
+    cube, labels = make_cube(96, 200)
+    labels[:] = 0
+    labels[::2, 120:] = 1
+    _, validation = cut_patches(cube, labels, TRAIN.model_copy(update={"min_labelled": 0.1}))
+    assert validation.pixels.labels.shape[1] >= 200
+    known = validation.pixels.labels[validation.pixels.labels != IGNORE]
+    assert (known == 1).mean() == pytest.approx(0.2, abs=0.03)
 
 
 def test_without_landslides_there_is_a_sentence():

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import shapely
 import xarray as xr
 
+from lscube.grid import Bounds
 from lscube.learn import IGNORE
 
 COLOURS = {
@@ -29,6 +31,7 @@ def draw_quicklook(
     labels: xr.DataArray | None = None,
     threshold: float = 0.5,
     title: str = "",
+    evaluated: Bounds | None = None,
 ) -> None:
     """Draw a PNG with up to four panels.
 
@@ -42,6 +45,8 @@ def draw_quicklook(
         From which probability on a pixel counts as landslide in the fourth panel.
     title
         Above the panels.
+    evaluated
+        Part that was scored (west, south, east, north, metres); outlined in the fourth panel.
     """
     import matplotlib
 
@@ -72,7 +77,10 @@ def draw_quicklook(
     else:
         image = confusion_image(cube["post"], probability, labels.isel(thin), threshold)
         right.imshow(image, extent=extent, interpolation="nearest")
-        right.set_title("against the reference")
+        right.set_title("against the reference" + (", scored in the frame" if evaluated else ""))
+        if evaluated:
+            frame = shapely.box(*evaluated).intersection(shapely.box(*_bounds(probability)))
+            right.plot(*(np.asarray(frame.exterior.xy) / 1000), color="white", linewidth=1.5)
         patches = [Rectangle((0, 0), 1, 1, color=colour) for colour in COLOURS.values()]
         right.legend(patches, list(COLOURS), loc="lower right", framealpha=0.9)
     for axis in axes.flat:
@@ -86,6 +94,11 @@ def draw_quicklook(
 def _kilometres(plane: xr.DataArray) -> tuple[float, float, float, float]:
     x, y = plane["x"].to_numpy() / 1000, plane["y"].to_numpy() / 1000
     return float(x[0]), float(x[-1]), float(y[-1]), float(y[0])
+
+
+def _bounds(plane: xr.DataArray) -> Bounds:
+    west, east, south, north = (1000 * value for value in _kilometres(plane))
+    return west, south, east, north
 
 
 def _aspect(plane: xr.DataArray) -> float:

@@ -117,7 +117,7 @@ def cut_patches(
         side: _cut_block(cube, known, rect, settings)
         for side, rect in zip(
             ("training", "validation"),
-            split(known, limits, settings.validation_share),
+            split(known, limits, settings),
             strict=True,
         )
     }
@@ -158,22 +158,42 @@ def area_rect(cube: xr.Dataset, area: Bounds | None) -> Rect:
     return Rect(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
 
 
-def split(known: Labels, limits: Rect, share: float) -> tuple[Rect, Rect]:
-    """Divide `limits` in two, across the longer axis of the labelled bounding box.
+def split(known: Labels, limits: Rect, settings: TrainSettings) -> tuple[Rect, Rect]:
+    """Divide `limits` in two by a straight cut: training, and a strip for validation.
 
-    The validation side holds `share` of that box at its southern or eastern end, or at the
-    other end if only then both sides have landslides.
+    The strip holds `validation_share` of the labelled bounding box at its southern, eastern, northern or
+    western end: where the share of landslides is closest to that of the whole. (Epochs are chosen
+    by the validation loss; a strip with far more landslides would favour a network that sees them
+    everywhere.) Both sides have landslides, and the
+    strip is wide enough for patches, if a cut allows that.
     """
     box = _bounding_box(known != IGNORE)
-    tall = box.bottom - box.top >= box.right - box.left
-    start, stop = (box.top, box.bottom) if tall else (box.left, box.right)
-    strip = min(max(round(share * (stop - start)), 1), stop - start - 1)
-    late = _halves(limits, stop - strip, tall)
-    early = _halves(limits, start + strip, tall)[::-1]
-    for train, validation in (late, early):
-        if all((known[_slices(side)] == 1).any() for side in (train, validation)):
-            return train, validation
-    return late
+    whole = _landslide_share(known)
+    narrowest = settings.min_labelled * settings.window
+    best: tuple[bool, bool, float, tuple[Rect, Rect]] | None = None
+    for tall, start, stop in ((True, box.top, box.bottom), (False, box.left, box.right)):
+        strip = min(max(round(settings.validation_share * (stop - start)), 1), stop - start - 1)
+        if strip < 1:
+            continue
+        late = _halves(limits, stop - strip, tall)
+        early = _halves(limits, start + strip, tall)[::-1]
+        for sides in (late, early):
+            shares = [_landslide_share(known[_slices(side)]) for side in sides]
+            rank = (strip < narrowest, min(shares) <= 0, abs(shares[1] - whole), sides)
+            if best is None or rank[:3] < best[:3]:
+                best = rank
+    if best is None:
+        raise InventoryError(
+            "Expected a labelled part that can be divided for validation, got a single pixel; "
+            "widen the training part."
+        )
+    return best[3]
+
+
+def _landslide_share(known: Labels) -> float:
+    """Landslide pixels per labelled pixel; 0 where there is none."""
+    labelled = int((known != IGNORE).sum())
+    return int((known == 1).sum()) / labelled if labelled else 0.0
 
 
 def _halves(rect: Rect, cut: int, tall: bool) -> tuple[Rect, Rect]:
