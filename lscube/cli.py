@@ -254,7 +254,12 @@ def settings() -> None:
 def _print_scores(scores: dict[str, Any]) -> None:
     names = ("mcc", "f1", "precision", "recall")
     click.echo(f"{'':22}" + "".join(f"{name:>11}" for name in names))
-    for label, row in (("network", scores), ("brightness threshold", scores["baseline"])):
+    rows = {
+        "network": scores,
+        "network, tuned cut": scores["tuned"],
+        "brightness threshold": scores["baseline"],
+    }
+    for label, row in rows.items():
         values = (row[name] for name in names)
         click.echo(
             f"{label:22}" + "".join(f"{'-' if v is None else f'{v:.3f}':>11}" for v in values)

@@ -121,6 +121,8 @@ class TrainSettings(Settings):
     """Share by which neighbouring patches overlap."""
     min_labelled: float = Field(0.5, gt=0, le=1)
     """A patch needs at least this share of labelled, observed pixels."""
+    radiometric: float = Field(1.0, ge=0, le=1)
+    """Strength of the radiometric augmentation; 0 for one pair that the model is not to go beyond."""
     batch_size: int = Field(8, ge=1)
     """Patches per step."""
     epochs: int = Field(100, ge=1)

@@ -189,6 +189,13 @@ def test_without_landslides_there_is_a_sentence():
         cut_patches(cube, labels.assign_coords(x=labels["x"] + 10), TRAIN)
 
 
+def test_radiometry_of_no_strength_changes_nothing():
+    image = np.random.default_rng(0).random((8, 8, 3), dtype=np.float32)
+    image[0, 0] = np.nan
+    change = draw_radiometry(np.random.default_rng(1), 3, strength=0.0)
+    np.testing.assert_allclose(apply_radiometry(image, change), image, atol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def patches():
     return cut_patches(*make_cube(100, 90), TRAIN)[0]

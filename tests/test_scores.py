@@ -1,12 +1,16 @@
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from odc.geo.xr import wrap_xr
 
 from lscube.errors import InventoryError
-from lscube.evaluate import Confusion, score
+from lscube.evaluate import Confusion, evaluate_map, score
 from lscube.evaluate.baseline import best_threshold
+from lscube.grid import snapped_grid
+from lscube.settings import EvaluateSettings
 
 
 def test_scores_worked_out_by_hand():
@@ -59,3 +63,31 @@ def test_no_threshold_is_better_than_the_best(sample):
     best = score(values, labels, best_threshold(values, labels)).mcc
     others = [score(values, labels, t).mcc for t in np.unique(values[np.isfinite(values)])]
     assert best == pytest.approx(max(others))
+
+
+def test_thresholds_are_chosen_in_the_training_part_and_applied_in_the_other():
+    grid = snapped_grid((0, 0, 400, 100), 10.0, 32654)
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[:5] = 1
+    labels[:, -5:] = 255
+    # In the west landslides have 0.3 and stable ground 0.1; in the east 0.6 and 0.4.
+    east = np.arange(40) >= 20
+    probability = np.where(labels == 1, 0.3, 0.1) + np.where(east, 0.3, 0.0)
+    image = np.stack([probability / 10] * 3).astype(np.float32)
+    cube = xr.Dataset(
+        {name: (("band", "y", "x"), image * k) for name, k in (("pre", 0), ("post", 1))}
+    )
+    west, rest = (0.0, 0.0, 200.0, 100.0), (200.0, 0.0, 400.0, 100.0)
+    scores = evaluate_map(
+        wrap_xr(probability, grid), cube, wrap_xr(labels, grid), west, EvaluateSettings(area=rest)
+    )
+    assert scores["pixels"] == 150
+    assert scores["held_out"] is True
+    assert scores["mcc"] == 1  # at 0.5
+    assert scores["tuned"]["threshold"] == pytest.approx(0.3)
+    assert scores["tuned"]["recall"] == 1
+    assert scores["tuned"]["precision"] == 0.5  # all of the east is above 0.3
+    assert scores["baseline"]["threshold"] == pytest.approx(0.03)
+    far = EvaluateSettings(area=(900.0, 0.0, 950.0, 100.0))
+    with pytest.raises(InventoryError, match="Expected labelled pixels in the evaluated part"):
+        evaluate_map(wrap_xr(probability, grid), cube, wrap_xr(labels, grid), west, far)

@@ -38,7 +38,8 @@ def evaluate_map(
     """Score a map and the baseline on the same pixels.
 
     The baseline is a threshold on brightness change, chosen on the training part and applied to
-    the evaluated part.
+    the evaluated part. The map is scored at the given threshold and, as the baseline is, at one
+    chosen on the training part.
 
     Parameters
     ----------
@@ -71,7 +72,8 @@ def evaluate_map(
             "has a probability for; check evaluate.area and labels.mapped_extent."
         )
     change = brightness_change(cube)
-    threshold = best_threshold(change, train)
+    brighter = best_threshold(change, train)
+    likelier = best_threshold(probability.to_numpy(), train)
     return {
         **score(probability, test, settings.threshold).as_dict(),
         "threshold": settings.threshold,
@@ -81,7 +83,12 @@ def evaluate_map(
         "held_out": not bool(((train != IGNORE) & (test != IGNORE)).any()),
         "baseline": {
             "what": "threshold on brightness change, chosen on the training part",
-            **score(change, test, threshold).as_dict(),
-            "threshold": round(threshold, 5),
+            **score(change, test, brighter).as_dict(),
+            "threshold": round(brighter, 5),
+        },
+        "tuned": {
+            "what": "the map, cut at the probability that is best on the training part",
+            **score(probability, test, likelier).as_dict(),
+            "threshold": round(likelier, 5),
         },
     }

@@ -50,14 +50,24 @@ def draw_geometry(rng: np.random.Generator) -> Geometry:
     return Geometry(mirrored=bool(rng.integers(2)), turns=int(rng.integers(4)))
 
 
-def draw_radiometry(rng: np.random.Generator, bands: int) -> Radiometry:
-    """Draw a change that leaves a scene plausible: a fifth in brightness, a tenth in colour."""
+def draw_radiometry(rng: np.random.Generator, bands: int, strength: float = 1.0) -> Radiometry:
+    """Draw a change that leaves a scene plausible: a fifth in brightness, a tenth in colour.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    bands
+        Bands of the image.
+    strength
+        Scales all ranges; 0 changes nothing.
+    """
     return Radiometry(
-        gain=float(rng.uniform(0.8, 1.25)),
-        bias=float(rng.uniform(-0.01, 0.01)),
-        contrast=float(rng.uniform(0.8, 1.25)),
-        colour=tuple(float(c) for c in rng.uniform(0.9, 1.1, bands)),
-        noise=float(rng.uniform(0.0, 0.005)),
+        gain=float(rng.uniform(0.8, 1.25)) ** strength,
+        bias=float(rng.uniform(-0.01, 0.01)) * strength,
+        contrast=float(rng.uniform(0.8, 1.25)) ** strength,
+        colour=tuple(float(c) ** strength for c in rng.uniform(0.9, 1.1, bands)),
+        noise=float(rng.uniform(0.0, 0.005)) * strength,
         seed=int(rng.integers(2**32)),
     )
 

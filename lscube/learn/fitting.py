@@ -104,7 +104,13 @@ def train(
         Print a line per epoch.
     """
     _compile(network, settings.learning_rate)
-    seen = Reader(training, settings.batch_size, settings.seed, training=True)
+    seen = Reader(
+        training,
+        settings.batch_size,
+        settings.seed,
+        training=True,
+        radiometric=settings.radiometric,
+    )
     held_out = Reader(validation, settings.batch_size, settings.seed, training=False)
     result = network.fit(
         as_tf_data(seen, settings.epochs),

@@ -45,6 +45,8 @@ class Reader:
     """Seed of order and augmentation."""
     training: bool
     """Shuffle and augment, or give the patches as they are."""
+    radiometric: float = 1.0
+    """Strength of the radiometric augmentation, 0..1."""
 
     @property
     def steps(self) -> int:
@@ -63,7 +65,7 @@ class Reader:
         patches = [self.patches.patch(int(i)) for i in chosen]
         if self.training:
             rng = np.random.default_rng((self.seed, epoch, step))
-            patches = [augment(patch, rng) for patch in patches]
+            patches = [augment(patch, rng, self.radiometric) for patch in patches]
         layers = Patch(*(np.stack(layer) for layer in zip(*patches, strict=True)))
         inputs = {"pre": layers.pre, "post": layers.post, "elevation": layers.elevation}
         return Batch(inputs, layers.labels)
@@ -73,11 +75,11 @@ class Reader:
         return (self.batch(epoch, step) for step in range(self.steps))
 
 
-def augment(patch: Patch, rng: np.random.Generator) -> Patch:
+def augment(patch: Patch, rng: np.random.Generator, radiometric: float = 1.0) -> Patch:
     """Turn all layers of a patch the same way, and change each image's appearance."""
     geometry = draw_geometry(rng)
     bands = patch.pre.shape[-1]
-    before, after = draw_radiometry(rng, bands), draw_radiometry(rng, bands)
+    before, after = (draw_radiometry(rng, bands, radiometric) for _ in range(2))
     return Patch(
         pre=apply_radiometry(apply_geometry(patch.pre, geometry), before),
         post=apply_radiometry(apply_geometry(patch.post, geometry), after),
