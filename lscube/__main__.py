@@ -8,9 +8,13 @@ def run() -> None:
     """Run the command line and leave with its exit code."""
     # TensorFlow speaks up about this machine's processor on import; its errors still show.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from lscube.cli import main
+    try:
+        from lscube.cli import main
 
-    sys.exit(main())
+        code = main()
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,15 @@ from typing import Any
 
 import pystac
 import shapely
+from pyproj import CRS
+from pyproj.exceptions import CRSError
 from pystac.utils import str_to_datetime
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from lscube.errors import AreaError, SceneError, SourceError
 from lscube.events import Event
+from lscube.files import appearing
 from lscube.settings import SourceSettings
 
 
@@ -61,11 +64,11 @@ def read_items(path: Path) -> list[pystac.Item]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         collection = pystac.ItemCollection.from_dict(content)
-    except FileNotFoundError:
+    except OSError:
         raise SourceError(
             f"Expected STAC items at {path}, found no file; check the path."
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError, pystac.STACError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, *_STAC_ERRORS) as error:
         raise SourceError(
             f"Expected a STAC ItemCollection in {path}, but it cannot be read as one ({error}); "
             "save the result of a STAC search."
@@ -73,7 +76,41 @@ def read_items(path: Path) -> list[pystac.Item]:
     for item in collection.items:
         item.set_self_href(str(path.resolve()))
         item.make_asset_hrefs_absolute()
-    return list(collection.items)
+    return [_checked(item) for item in collection.items]
+
+
+_STAC_ERRORS = (pystac.STACError, pystac.STACTypeError)
+
+
+def _checked(item: pystac.Item) -> pystac.Item:
+    """Refuse an item whose metadata cannot be used, naming it."""
+    unusable = (ValueError, TypeError, KeyError, IndexError, AttributeError, CRSError)
+    try:
+        _footprint(item)
+        _cloud(item)
+        item_time(item)
+        for fields in (item.properties, *(asset.extra_fields for asset in item.assets.values())):
+            _check_fields(fields)
+    except (*unusable, shapely.errors.ShapelyError) as error:
+        raise SourceError(
+            f"Expected usable metadata on item {item.id}, but {error}; mend the item or leave it out."
+        ) from None
+    return item
+
+
+def _check_fields(fields: dict[str, Any]) -> None:
+    """Try the fields of the projection and raster extensions that a cube relies on."""
+    code = fields.get("proj:code") or fields.get("proj:epsg")
+    if code:
+        CRS.from_user_input(code)
+    rows, columns = (int(size) for size in fields.get("proj:shape") or (1, 1))
+    transform = [float(value) for value in fields.get("proj:transform") or range(6)]
+    if rows < 1 or columns < 1 or len(transform) < 6:
+        raise ValueError("its proj:shape and proj:transform make no grid")
+    bands = fields.get("raster:bands") or [{}]
+    for name in ("scale", "offset"):
+        float(bands[0].get(name, 0))
+        float(fields.get(f"raster:{name}", 0))
 
 
 def search_items(
@@ -98,7 +135,6 @@ def search_items(
         The API cannot be reached or answers with an error.
     """
     import pystac_client
-    import requests
 
     try:
         client = pystac_client.Client.open(api)
@@ -109,11 +145,11 @@ def search_items(
         search = client.search(
             collections=wanted, intersects=area.__geo_interface__, datetime=interval, limit=100
         )
-        return list(search.items())
+        return [_checked(item) for item in search.items()]
     except (
         pystac_client.exceptions.APIError,
-        requests.RequestException,
-        pystac.STACError,
+        OSError,
+        *_STAC_ERRORS,
     ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SourceError(
@@ -199,27 +235,44 @@ def _collection(item: pystac.Item) -> str:
     return item.collection_id or ""
 
 
+def _footprint(item: pystac.Item) -> BaseGeometry:
+    if item.geometry:
+        footprint: BaseGeometry = shape(item.geometry)
+        return footprint
+    if not item.bbox:
+        raise ValueError("it has neither geometry nor bbox")
+    return shapely.box(*item.bbox)
+
+
 def _touches(item: pystac.Item, area: BaseGeometry) -> bool:
-    footprint = shape(item.geometry) if item.geometry else shapely.box(*(item.bbox or (0, 0, 0, 0)))
-    return bool(footprint.intersects(area))
+    return bool(_footprint(item).intersects(area))
 
 
-def _cloud(item: pystac.Item) -> float:
-    return float(item.properties.get("eo:cloud_cover") or 0.0)
+def _cloud(item: pystac.Item) -> float | None:
+    """Cloud cover in percent, None where the item does not say."""
+    cover = item.properties.get("eo:cloud_cover")
+    return None if cover is None else float(cover)
+
+
+def _cloudiness(item: pystac.Item) -> float:
+    """Cloud cover to sort by: what is not known comes last."""
+    cover = _cloud(item)
+    return 101.0 if cover is None else cover
 
 
 def _tile(item: pystac.Item) -> str:
-    properties = item.properties
-    return str(properties.get("grid:code") or properties.get("s2:mgrs_tile") or "")
+    named = item.properties.get("grid:code") or item.properties.get("s2:mgrs_tile")
+    return str(named or [round(value, 2) for value in _footprint(item).bounds])
 
 
 def _clearest_per_tile(items: list[pystac.Item], source: SourceSettings) -> list[pystac.Item]:
     """Drop cloudy scenes and keep the clearest `max_scenes` of each tile, clearest first."""
     kept: list[pystac.Item] = []
     count: dict[str, int] = {}
-    for item in sorted(items, key=_cloud):
-        tile = _tile(item)
-        if _cloud(item) <= source.max_cloud and count.get(tile, 0) < source.max_scenes:
+    for item in sorted(items, key=_cloudiness):
+        tile, cloud = _tile(item), _cloud(item)
+        clear_enough = cloud is None or cloud <= source.max_cloud
+        if clear_enough and count.get(tile, 0) < source.max_scenes:
             count[tile] = count.get(tile, 0) + 1
             kept.append(item)
     return kept
@@ -272,7 +325,7 @@ def _format_bounds(bounds: tuple[float, ...]) -> str:
 
 
 def _extent(items: list[pystac.Item]) -> str:
-    return _format_bounds(shapely.total_bounds([shape(item.geometry) for item in items]))
+    return _format_bounds(shapely.total_bounds([_footprint(item) for item in items]))
 
 
 def find_asset(item: pystac.Item, band: str) -> str:
@@ -304,6 +357,5 @@ def freeze(scenes: Scenes, path: Path) -> None:
     """Write the scenes as an ItemCollection, which is accepted wherever a source is."""
     items = [*scenes.pre, *scenes.post, *scenes.dsm]
     collection = pystac.ItemCollection(items)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(collection.to_dict(), indent=1), encoding="utf-8")
-    partial.replace(path)
+    with appearing(path) as partial:
+        partial.write_text(json.dumps(collection.to_dict(), indent=1), encoding="utf-8")

@@ -64,8 +64,8 @@ def _make_job(job: Path | None, data: Path | None, changes: Sequence[str], **giv
     for name, value in given.items():
         if value is not None:
             _put(content, _SHORTCUTS[name], _plain(name, value))
-    if given.get("api") and "items" in content["source"] and not given.get("items"):
-        del content["source"]["items"]
+    if given.get("api") and not given.get("items"):
+        content["source"].pop("items", None)
     for change in changes:
         name, equals, text = change.partition("=")
         if not equals or "." not in name:
@@ -101,6 +101,10 @@ def _put(content: dict[str, Any], name: str, value: Any) -> None:
     *sections, last = name.split(".")
     for section in sections:
         content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            raise SettingsError(
+                f"Expected '{section}' to be a section, it is a value; correct {name!r}."
+            )
     content[last] = value
 
 
@@ -222,7 +226,13 @@ def evaluate(store: Path, out: Path, picture: Path | None, **options: Any) -> No
 
 @lscube.command()
 @click.option("--out", type=_OUT, default=Path("demo"), show_default=True, help="Folder to make.")
-@click.option("--seed", default=7, show_default=True, help="Another seed is another event.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=7,
+    show_default=True,
+    help="Another seed is another event.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an earlier demo in that folder.")
 def demo(out: Path, seed: int, overwrite: bool) -> None:
     """Run the whole chain on a simulated event, in a few minutes.
@@ -264,7 +274,11 @@ def _print_scores(scores: dict[str, Any]) -> None:
         click.echo(
             f"{label:22}" + "".join(f"{'-' if v is None else f'{v:.3f}':>11}" for v in values)
         )
-    held_out = "not seen in training" if scores["held_out"] else "ALSO SEEN IN TRAINING"
+    held_out = {
+        True: "not seen in training",
+        False: "ALSO SEEN IN TRAINING",
+        None: "(whether seen in training is not known)",
+    }[scores["held_out"]]
     click.echo(f"on {scores['pixels']:,} pixels {held_out}; reference: {scores['reference_is']}")
 
 

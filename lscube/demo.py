@@ -9,11 +9,15 @@ from typing import Any
 
 from lscube import jobs
 from lscube.errors import StoreError
+from lscube.files import cannot_write
 from lscube.settings import Job, make_job
 from lscube.simulate import SimulatedEvent, SimulationSettings, simulate_event
 
 PRODUCTS = ("scenes", "model", "probability.zarr", "quicklook.png", "scores.json")
 """What a demo folder holds, in the order in which it is made."""
+
+MARK = ".lscube-demo"
+"""Tells an earlier demo from a folder of the user's."""
 
 TRAIN_SHARE = 0.6
 """Western part of the simulated area that is trained on; the rest is never seen in training."""
@@ -75,8 +79,9 @@ def run_demo(
     Raises
     ------
     StoreError
-        The folder is not empty.
+        The folder is not empty, or cannot be written.
     """
+    folder = folder.resolve()
     _make_room(folder, overwrite)
     say("Simulating an event: terrain, land cover, landslides, four scenes")
     event = simulate_event(folder / "scenes", settings)
@@ -92,16 +97,21 @@ def run_demo(
 
 
 def _make_room(folder: Path, overwrite: bool) -> None:
-    if overwrite:
-        for name in PRODUCTS:
-            product = folder / name
-            if product.is_dir():
-                shutil.rmtree(product)
-            else:
-                product.unlink(missing_ok=True)
-    if folder.exists() and any(folder.iterdir()):
-        raise StoreError(
-            f"Expected an empty folder for the demo, {folder} is not; remove it, give another one with "
-            "--out, or add --overwrite for an earlier demo."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
+    """Make a new demo folder, or clear the products of an earlier one; nothing else is touched."""
+    try:
+        if overwrite and (folder / MARK).is_file():
+            for name in PRODUCTS:
+                product = folder / name
+                if product.is_dir():
+                    shutil.rmtree(product)
+                else:
+                    product.unlink(missing_ok=True)
+        elif folder.exists() and any(folder.iterdir()):
+            raise StoreError(
+                f"Expected an empty folder for the demo, {folder} is not; remove it, give another one "
+                "with --out, or add --overwrite for an earlier demo."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARK).touch()
+    except OSError as error:
+        raise cannot_write(folder, error) from None

@@ -60,4 +60,6 @@ class MissingExtraError(LscubeError):
     """An optional dependency is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the extra '{extra}': pip install 'lscube[{extra}]'.")
+        super().__init__(
+            f"{what} needs the extra '{extra}': pip install 'lscube[{extra}]' (in a clone: '.[{extra}]')."
+        )

@@ -7,6 +7,9 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from lscube.errors import SettingsError
 
+YEARS = range(1972, 2101)
+"""Years that an event can be of: there were no land images from space before."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -41,11 +44,16 @@ def make_event(event_id: str, when: str) -> Event:
     try:
         if len(when) <= 10:
             start = datetime.combine(date.fromisoformat(when), time(), UTC)
-            return Event(event_id, start, start + timedelta(days=1))
-        instant = datetime.fromisoformat(when)
-    except ValueError:
+            length = timedelta(days=1)
+        else:
+            instant = datetime.fromisoformat(when)
+            start = instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
+            length = timedelta()
+        if start.year not in YEARS:
+            raise ValueError
+    except (ValueError, OverflowError):
         raise SettingsError(
-            f"Expected the event's time as 2018-09-05T18:07:00Z or 2018-09-06, got {when!r}; correct it."
+            f"Expected the event's time as 2018-09-05T18:07:00Z or 2018-09-06, {YEARS[0]} to {YEARS[-1]}, "
+            f"got {when!r}; correct it."
         ) from None
-    instant = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
-    return Event(event_id, instant, instant)
+    return Event(event_id, start, start + length)

@@ -19,6 +19,9 @@ from lscube.errors import AreaError
 
 Bounds = tuple[float, float, float, float]
 
+FARTHEST = 9.0
+"""Degrees of longitude from a zone's middle up to which its grid serves."""
+
 OUTSIDE_UTM = "UTM covers latitudes from 80 degrees south to 84 north"
 
 
@@ -80,7 +83,12 @@ def _read_polygons(path: Path) -> BaseGeometry:
         )
     if frame.crs is None:
         raise AreaError(f"Expected a CRS in {path}, found none; assign one, for example EPSG:4326.")
-    area: BaseGeometry = shapely.make_valid(frame.to_crs(4326).geometry.union_all())
+    try:
+        area: BaseGeometry = shapely.make_valid(frame.to_crs(4326).geometry.union_all())
+    except shapely.errors.ShapelyError as error:
+        raise AreaError(
+            f"Expected finite coordinates in {path}, but {error}; draw the area again."
+        ) from None
     return area
 
 
@@ -121,6 +129,13 @@ def make_grid(area: BaseGeometry, resolution: float, epsg: int | None = None) ->
         UTM zone; by default the one of the area's centre.
     """
     code = utm_epsg(area) if epsg is None else epsg
+    middle = area.centroid.x
+    off = abs((middle - (6 * (code % 100) - 183) + 180) % 360 - 180)
+    if off > FARTHEST:
+        raise AreaError(
+            f"Expected an area in or near the UTM zone EPSG:{code}, its centre at longitude {middle:.2f} is "
+            f"{off:.0f} degrees from the zone's middle; set area.epsg to {utm_epsg(area)}."
+        )
     return snapped_grid(project(area, code).bounds, resolution, code)
 
 

@@ -13,11 +13,12 @@ from odc.geo.geobox import GeoBox
 from lscube.catalog import Scenes, find_scenes
 from lscube.cube import open_cube
 from lscube.errors import SettingsError
-from lscube.evaluate import draw_quicklook, evaluate_map
+from lscube.evaluate import draw_quicklook, evaluate_map, within
 from lscube.events import make_event
+from lscube.files import appearing
 from lscube.grid import make_grid, read_area
-from lscube.learn import fit, make_labels
-from lscube.mapping import map_region, open_map
+from lscube.learn import check_room, fit, make_labels
+from lscube.mapping import map_region, open_map, trained_on
 from lscube.progress import progress
 from lscube.settings import Job, LabelSettings
 
@@ -44,6 +45,7 @@ def cube_of(job: Job, scenes: Scenes | None = None) -> xr.Dataset:
 
 def train(job: Job, folder: Path) -> LoadedModel:
     """Train a model on the job's area and labels, and save it to a new folder."""
+    check_room(folder)
     settings = _labels_of(job)
     lazy = cube_of(job)
     labels = make_labels(settings, lazy.odc.geobox)
@@ -70,7 +72,12 @@ def evaluate(job: Job, store: Path, scores: Path, picture: Path) -> dict[str, An
     with progress("reading"):
         cube = open_cube(scenes_of(job), grid, job.cube)[["pre", "post"]].compute()
     probability = mapped["probability"].compute()
-    result = evaluate_map(probability, cube, labels, job.train.area, job.evaluate)
+    event, area = trained_on(mapped)
+    seen = None
+    if event is not None:
+        bounds = (area[0], area[1], area[2], area[3]) if area else None
+        seen = within(grid, bounds) & (event == job.event.id)
+    result = evaluate_map(probability, cube, labels, job.train.area, job.evaluate, seen)
     title = (
         f"{job.event.id}: MCC {result['mcc']:.2f} on the evaluated part "
         f"(brightness threshold {result['baseline']['mcc']:.2f}; reference: {result['reference_is']})"
@@ -84,9 +91,8 @@ def evaluate(job: Job, store: Path, scores: Path, picture: Path) -> dict[str, An
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write JSON so that a half-written file never stands under its name."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with appearing(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _labels_of(job: Job) -> LabelSettings:

@@ -7,10 +7,11 @@ relative to the data folder (by default the folder of the file itself).
 from __future__ import annotations
 
 import tomllib
+from datetime import date
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lscube.errors import SettingsError
 
@@ -20,7 +21,9 @@ Bounds = tuple[float, float, float, float]
 class Settings(BaseModel):
     """Base of all sections: frozen, and strict about names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class EventSettings(Settings):
@@ -31,16 +34,29 @@ class EventSettings(Settings):
     time: str
     """UTC instant ("2018-09-05T18:07:00Z"), or a date where only that is known ("2018-09-06")."""
 
+    @field_validator("time", mode="before")
+    @classmethod
+    def _plain_time(cls, value: Any) -> Any:
+        """Take TOML's own dates and times as well as text."""
+        return value.isoformat() if isinstance(value, date) else value
+
 
 class AreaSettings(Settings):
     """[area]: which pixels."""
 
     aoi: Path | Bounds
     """GeoJSON or other vector file, or west, south, east, north in degrees."""
-    resolution: float = Field(10.0, gt=0)
+    resolution: float = Field(10.0, ge=1, le=10_000)
     """Pixel size in metres."""
     epsg: int | None = None
     """UTM zone of the grid (EPSG:326xx or 327xx); by default the one of the area's centre."""
+
+    @field_validator("epsg")
+    @classmethod
+    def _utm(cls, value: int | None) -> int | None:
+        if value is not None and not (value // 100 in (326, 327) and 1 <= value % 100 <= 60):
+            raise ValueError(f"must be a UTM zone, 32601 to 32660 or 32701 to 32760, not {value}")
+        return value
 
 
 class SourceSettings(Settings):
@@ -58,9 +74,9 @@ class SourceSettings(Settings):
     """Asset with the elevation in metres."""
     scl_asset: str = "scl"
     """Asset with the Sentinel-2 scene classification; scenes without it are taken as clear."""
-    days_before: int = Field(365, ge=1)
+    days_before: int = Field(365, ge=1, le=36_500)
     """Scenes up to this many days before the event can serve as pre-event image."""
-    days_after: int = Field(180, ge=1)
+    days_after: int = Field(180, ge=1, le=36_500)
     """Scenes up to this many days after the event can serve as post-event image."""
     max_cloud: float = Field(60.0, ge=0, le=100)
     """Scenes with a higher cloud cover (percent) are left out."""
@@ -81,7 +97,7 @@ class CubeSettings(Settings):
     """Common names of the bands (keys of the items' assets, or of their `eo:bands`)."""
     chunk: int = Field(1024, ge=32)
     """Edge of a chunk in pixels when a cube is opened on its own."""
-    mask_classes: tuple[int, ...] = (0, 1, 2, 3, 8, 9, 10, 11)
+    mask_classes: tuple[Annotated[int, Field(ge=0, le=11)], ...] = (0, 1, 2, 3, 8, 9, 10, 11)
     """SCL classes that make a pixel unusable."""
 
 
@@ -135,7 +151,7 @@ class TrainSettings(Settings):
     """Epochs without improvement after which training stops."""
     validation_share: float = Field(0.2, gt=0, lt=0.5)
     """Share of the labelled part held out for validation: a strip with a typical share of landslides."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """Seed of weights, order and augmentation."""
 
 
@@ -247,7 +263,7 @@ def make_job(content: dict[str, Any], folder: Path, origin: str = "the job") -> 
 
 
 def describe() -> str:
-    """Every setting with its default and its sentence, as a commented TOML file."""
+    """List every setting with its sentence and its default, by section."""
     lines = []
     for section, field in Job.model_fields.items():
         model = next(kind for kind in _kinds(field.annotation) if issubclass(kind, Settings))

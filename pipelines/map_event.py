@@ -24,9 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         job = load_job(options.job, options.data)
         options.out.mkdir(parents=True, exist_ok=True)
-        model = (
-            load_model(options.model) if options.model else jobs.train(job, options.out / "model")
-        )
+        folder = options.model or options.out / "model"
+        # A model that a run before this one finished is not trained again.
+        model = load_model(folder) if options.model or folder.exists() else jobs.train(job, folder)
         store = options.out / "probability.zarr"
         jobs.predict(job, model, store)
         if job.labels:

@@ -52,6 +52,12 @@ def test_clearest_before_and_in_order_of_time_after(tmp_path):
     assert names(found.dsm) == ["surface"]
 
 
+def test_scenes_of_unknown_cloud_cover_come_last(tmp_path):
+    unknown = Scene("unknown", "2018-08-20T01:00:00Z", bands(1000, SHAPE))
+    found = find(tmp_path, [unknown, scene("hazy", "2018-08-01T01:00:00Z", 50), AFTER, DSM])
+    assert names(found.pre) == ["hazy", "unknown"]
+
+
 def test_at_most_so_many_scenes_on_each_tile(tmp_path):
     scenes = [
         scene(f"{tile}{day}", f"2018-08-0{day}T01:00:00Z", day, tile)

@@ -84,6 +84,15 @@ BAD = {
     "no such asset": ({"--set": "source.dsm_asset=dem"}, "asset 'dem'"),
     "job file missing": ({"--job": "job.toml"}, "Expected a job file at"),
     "area in no order": ({"--aoi": "142,42,141,43"}, "west, south, east, north"),
+    "zone of another continent": ({"--set": "area.epsg=32601"}, "set area.epsg to 32654"),
+    "no UTM zone": ({"--set": "area.epsg=4326"}, "must be a UTM zone"),
+    "class that SCL does not have": ({"--set": "cube.mask_classes=[-1]"}, "cube.mask_classes"),
+    "no bands": ({"--set": "cube.bands=[]"}, "cube.bands"),
+    "infinite resolution": ({"--set": "area.resolution=inf"}, "area.resolution"),
+    "event in the year 9999": ({"--event-time": "9999-12-31"}, "1972 to 2100"),
+    "endless search": ({"--set": "source.days_before=99999999999"}, "source.days_before"),
+    "section that is a value": ({"--set": "event.time.x=1"}, "to be a section"),
+    "items are a folder": ({"--items": "."}, "Expected STAC items at"),
     "negative resolution": ({"--resolution": "-10"}, "area.resolution"),
 }
 
@@ -143,6 +152,62 @@ def test_demo_needs_an_empty_folder(tmp_path, capsys):
     assert main(["demo", "--out", str(tmp_path), "--overwrite"]) == 2
     assert "Expected an empty folder" in error_of(capsys)
     assert (tmp_path / "mine.txt").read_text() == "keep"
+
+
+def test_overwrite_spares_a_folder_that_is_no_demo(tmp_path, capsys):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "precious").write_text("keep")
+    assert main(["demo", "--out", str(tmp_path), "--overwrite"]) == 2
+    assert "Expected an empty folder" in error_of(capsys)
+    assert (tmp_path / "model" / "precious").read_text() == "keep"
+
+
+BROKEN_ITEMS = {
+    "nothing": lambda items: items.clear(),
+    "an empty feature": lambda items: items.update(features=[{}]),
+    "cloud in words": lambda items: items["features"][0]["properties"].update(
+        {"eo:cloud_cover": "many"}
+    ),
+    "no such projection": lambda items: items["features"][0]["properties"].update(
+        {"proj:code": "EPSG:abc"}
+    ),
+    "geometry of no kind": lambda items: items["features"][0].update(geometry={"type": "Blob"}),
+    "no place": lambda items: items["features"][0].update(geometry=None, bbox=None),
+    "transform in words": lambda items: items["features"][0]["assets"]["red"].update(
+        {"proj:transform": ["a"]}
+    ),
+    "offset in words": lambda items: items["features"][0]["assets"]["red"].update(
+        {"raster:bands": [{"offset": "x"}]}
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_ITEMS)
+def test_broken_items(given, tmp_path, capsys, case):
+    path = tmp_path / "items.json"
+    items = json.loads(path.read_text())
+    BROKEN_ITEMS[case](items)
+    path.write_text(json.dumps(items))
+    assert run("cube", given, "--out", str(tmp_path / "cube.zarr")) == 2
+    assert error_of(capsys).startswith("Error: Expected ")
+
+
+def test_outputs_that_cannot_be_written(given, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    below = str(tmp_path / "file" / "out")
+    inventory = str(write_inventory(tmp_path / "inventory.geojson"))
+    for command in ("search", "cube", "train"):
+        options = given | ({"--inventory": inventory} if command == "train" else {})
+        assert run(command, options, "--out", below) == 2
+        assert "Expected to write" in error_of(capsys)
+    assert main(["demo", "--out", str(tmp_path / "file")]) == 2
+    assert "Expected to write" in error_of(capsys)
+
+
+def test_scenes_without_classification_are_named(given, tmp_path, capsys):
+    assert run("cube", given, "--out", str(tmp_path / "cube.zarr")) == 0
+    assert "before: reflectance offset 0" in (out := capsys.readouterr().out)
+    assert "no scene classification (asset 'scl'), all taken as clear" in out
 
 
 def test_settings_are_all_described(capsys):

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from lscube.cli import main
-from lscube.demo import PRODUCTS, demo_job, run_demo
+from lscube.demo import MARK, PRODUCTS, demo_job, run_demo
 from lscube.errors import StoreError
 from lscube.simulate import SimulationSettings
 
@@ -24,14 +24,17 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("demo") / "demo"
+    """Made in a folder given relative to the working directory, as `make demo` does."""
+    folder = tmp_path_factory.mktemp("demo")
     changes = {"width": 0.05, "epochs": 1, "window": 96}
-    run_demo(folder, settings=SMALL, changes=changes)
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run_demo(Path("demo"), settings=SMALL, changes=changes)
+    return folder / "demo"
 
 
 def test_the_demo_leaves_what_it_says(demo):
-    assert sorted(path.name for path in demo.iterdir()) == sorted(PRODUCTS)
+    assert sorted(path.name for path in demo.iterdir()) == sorted([*PRODUCTS, MARK])
     scores = json.loads((demo / "scores.json").read_text())
     names = {"mcc", "f1", "precision", "recall"}
     assert names <= scores.keys()

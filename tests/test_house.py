@@ -12,11 +12,12 @@ import lscube
 PACKAGE = Path(lscube.__file__).parent
 
 # Every room may use these; they import nothing of lscube but each other.
-FOUNDATION = {"errors", "settings"}
+FOUNDATION = {"errors", "settings", "files"}
 
 ROOMS = {
     "errors": set(),
     "settings": set(),
+    "files": set(),
     "progress": set(),
     "grid": set(),
     "terrain": set(),

@@ -20,7 +20,7 @@ from lscube.learn.augment import (
     draw_geometry,
     draw_radiometry,
 )
-from lscube.learn.patches import PatchSet, choose_windows, whole_windows
+from lscube.learn.patches import PatchSet, choose_windows, known_labels, whole_windows
 from lscube.learn.reader import Reader, as_tf_data, augment
 from lscube.settings import TrainSettings
 
@@ -44,6 +44,7 @@ def make_cube(height: int, width: int, seed: int = 0) -> tuple[xr.Dataset, xr.Da
             "post": (("band", "y", "x"), post),
             "elevation": (("y", "x"), number),
             "observed": (("y", "x"), observed),
+            "area": (("y", "x"), np.zeros(grid.shape, np.uint8)),
         },
         coords={**xr_coords(grid), "band": ["red", "green", "blue"]},
     )
@@ -152,6 +153,13 @@ def test_context_beyond_the_labels_is_real():
     labels[50:] = IGNORE
     training, _ = cut_patches(cube, labels, TRAIN.model_copy(update={"min_labelled": 0.2}))
     assert np.isfinite(training.patch(1).elevation).all()
+
+
+def test_labels_outside_the_area_are_not_learnt():
+    cube, labels = make_cube(96, 200)
+    cube["area"][:, :50] = 1
+    assert (known_labels(cube, labels)[:, :50] == IGNORE).all()
+    assert (known_labels(cube, labels)[5:, 50:] != IGNORE).all()
 
 
 def test_validation_takes_the_end_that_has_landslides():

@@ -130,7 +130,7 @@ def test_another_runs_store_is_refused_with_both_values(scenes, grid, model, tmp
     store = tmp_path / "map.zarr"
     map_region(scenes, grid, model, store, settings=SMALL)
     other = save_tiny(tmp_path / "other", seed=1)
-    words = f"model there is {model.card.sha256}, here {other.card.sha256}"
+    words = f"model.sha256 there is {model.card.sha256}, here {other.card.sha256}"
     with pytest.raises(StoreError, match=words):
         map_region(scenes, grid, other, store, settings=SMALL)
     smaller = SMALL.model_copy(update={"margin": 0})

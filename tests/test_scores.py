@@ -7,7 +7,7 @@ from hypothesis.extra import numpy as arrays
 from odc.geo.xr import wrap_xr
 
 from lscube.errors import InventoryError
-from lscube.evaluate import Confusion, evaluate_map, score
+from lscube.evaluate import Confusion, evaluate_map, score, within
 from lscube.evaluate.baseline import best_threshold
 from lscube.grid import snapped_grid
 from lscube.settings import EvaluateSettings
@@ -78,11 +78,12 @@ def test_thresholds_are_chosen_in_the_training_part_and_applied_in_the_other():
         {name: (("band", "y", "x"), image * k) for name, k in (("pre", 0), ("post", 1))}
     )
     west, rest = (0.0, 0.0, 200.0, 100.0), (200.0, 0.0, 400.0, 100.0)
-    scores = evaluate_map(
-        wrap_xr(probability, grid), cube, wrap_xr(labels, grid), west, EvaluateSettings(area=rest)
-    )
+    maps = wrap_xr(probability, grid), cube, wrap_xr(labels, grid), west
+    scores = evaluate_map(*maps, EvaluateSettings(area=rest), within(grid, west))
     assert scores["pixels"] == 150
     assert scores["held_out"] is True
+    assert evaluate_map(*maps, EvaluateSettings())["held_out"] is None
+    assert evaluate_map(*maps, EvaluateSettings(), within(grid, west))["held_out"] is False
     assert scores["mcc"] == 1  # at 0.5
     assert scores["tuned"]["threshold"] == pytest.approx(0.3)
     assert scores["tuned"]["recall"] == 1
@@ -90,4 +91,4 @@ def test_thresholds_are_chosen_in_the_training_part_and_applied_in_the_other():
     assert scores["baseline"]["threshold"] == pytest.approx(0.03)
     far = EvaluateSettings(area=(900.0, 0.0, 950.0, 100.0))
     with pytest.raises(InventoryError, match="Expected labelled pixels in the evaluated part"):
-        evaluate_map(wrap_xr(probability, grid), cube, wrap_xr(labels, grid), west, far)
+        evaluate_map(*maps, far)

@@ -105,29 +105,34 @@ def _side(
     chunks: Chunks,
 ) -> tuple[Composite, list[str]]:
     """One side of the event, and a note on each item that went into it."""
-    keys = {item.id: [find_asset(item, band) for band in settings.bands] for item in items}
-    used = [item for item in items if reaches(item, keys[item.id][0], grid)]
+    found = [(item, [find_asset(item, band) for band in settings.bands]) for item in items]
+    used = [(item, keys) for item, keys in found if reaches(item, keys[0], grid)]
     if not used:
         raise AreaError(
             f"Expected scenes over the grid {tuple(grid.boundingbox)}, none of "
             f"{', '.join(item.id for item in items)} reaches it; choose another area or source."
         )
-    numbers = stack_assets(
-        used, [keys[item.id] for item in used], settings.bands, REFLECTANCE, grid, chunks
-    )
-    radiometry = tuple(decide_radiometry(item, settings.bands[0]) for item in used)
+    chosen, keys = [item for item, _ in used], [own for _, own in used]
+    numbers = stack_assets(chosen, keys, settings.bands, REFLECTANCE, grid, chunks)
+    radiometry = tuple(decide_radiometry(item, settings.bands[0]) for item in chosen)
     composite = compose(
         numbers,
-        _classification(used, scenes.scl_asset, grid, chunks),
+        _classification(chosen, scenes.scl_asset, grid, chunks),
         radiometry,
-        tuple(_day(item) for item in used),
+        tuple(_day(item) for item in chosen),
         reason_table(settings.mask_classes),
     )
-    return composite, [_note(item, own) for item, own in zip(used, radiometry, strict=True)]
+    notes = [
+        _note(item, own, scenes.scl_asset) for item, own in zip(chosen, radiometry, strict=True)
+    ]
+    return composite, notes
 
 
-def _note(item: pystac.Item, radiometry: Radiometry) -> str:
-    return f"{item.id}: reflectance offset {radiometry.offset:g} ({radiometry.reason})"
+def _note(item: pystac.Item, radiometry: Radiometry, scl: str) -> str:
+    note = f"{item.id}: reflectance offset {radiometry.offset:g} ({radiometry.reason})"
+    if _scl_key(item, scl) is None:
+        note += f"; no scene classification (asset '{scl}'), all taken as clear"
+    return note
 
 
 def _day(item: pystac.Item) -> int:
@@ -142,12 +147,16 @@ def _classification(items: list[pystac.Item], name: str, grid: GeoBox, chunks: C
     """Scene classification (item, y, x); scenes without one are taken as clear."""
     planes = []
     for item in items:
-        key = next((key for key in (name, name.upper(), name.lower()) if key in item.assets), None)
+        key = _scl_key(item, name)
         if key is None:
             planes.append(da.full((1, *grid.shape), CLEAR, np.uint8, chunks=((1,), *chunks)))
         else:
             planes.append(stack_assets([item], [[key]], ["scl"], CLASSES, grid, chunks)[:, 0])
     return da.concatenate(planes)
+
+
+def _scl_key(item: pystac.Item, name: str) -> str | None:
+    return next((key for key in (name, name.upper(), name.lower()) if key in item.assets), None)
 
 
 def _elevation(scenes: Scenes, grid: GeoBox, chunks: Chunks) -> da.Array:

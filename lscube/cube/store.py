@@ -8,6 +8,7 @@ from pathlib import Path
 import xarray as xr
 
 from lscube.errors import StoreError
+from lscube.files import appearing
 
 
 def write_cube(cube: xr.Dataset, path: Path) -> None:
@@ -19,18 +20,17 @@ def write_cube(cube: xr.Dataset, path: Path) -> None:
     Raises
     ------
     StoreError
-        Something stands at `path` already.
+        Something stands at `path` already, or it cannot be written.
     """
     if path.exists():
         raise StoreError(
             f"Expected no file at {path}, found one; remove it or choose another name."
         )
-    partial = path.with_name(path.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     # Zarr v3 has no specification of fixed-length strings.
     plain = cube.assign_coords(band=cube["band"].astype(object))
-    plain.to_zarr(partial, zarr_format=3, consolidated=False)
-    partial.rename(path)
+    with appearing(path) as partial:
+        shutil.rmtree(partial, ignore_errors=True)
+        plain.to_zarr(partial, zarr_format=3, consolidated=False)
 
 
 def read_cube(path: Path) -> xr.Dataset:

@@ -3,7 +3,8 @@
 from lscube.evaluate.baseline import brightness_change as brightness_change
 from lscube.evaluate.picture import draw_quicklook as draw_quicklook
 from lscube.evaluate.report import evaluate_map as evaluate_map
+from lscube.evaluate.report import within as within
 from lscube.evaluate.scores import Confusion as Confusion
 from lscube.evaluate.scores import score as score
 
-__all__ = ["Confusion", "brightness_change", "draw_quicklook", "evaluate_map", "score"]
+__all__ = ["Confusion", "brightness_change", "draw_quicklook", "evaluate_map", "score", "within"]

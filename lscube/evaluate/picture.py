@@ -10,6 +10,7 @@ import numpy.typing as npt
 import shapely
 import xarray as xr
 
+from lscube.files import appearing
 from lscube.grid import Bounds
 from lscube.learn import IGNORE
 
@@ -87,8 +88,11 @@ def draw_quicklook(
         axis.set_xlabel("easting (km)")
         axis.set_ylabel("northing (km)")
     figure.suptitle(title)
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    try:
+        with appearing(path) as partial:
+            figure.savefig(partial, dpi=110, format="png")
+    finally:
+        pyplot.close(figure)
 
 
 def _kilometres(plane: xr.DataArray) -> tuple[float, float, float, float]:

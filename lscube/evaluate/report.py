@@ -34,6 +34,7 @@ def evaluate_map(
     labels: xr.DataArray,
     train_area: Bounds | None,
     settings: EvaluateSettings,
+    seen: npt.NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
     """Score a map and the baseline on the same pixels.
 
@@ -46,9 +47,11 @@ def evaluate_map(
     probability, cube, labels
         On one grid, (y, x); labels 0, 1 or ignore.
     train_area
-        Where the model was trained; None: everywhere.
+        Where thresholds are chosen; None: everywhere.
     settings
         Where to evaluate, and from which probability on.
+    seen
+        Pixels, (y, x), that the model may have been trained on; None where that is not known.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def evaluate_map(
         "pixels": int((test != IGNORE).sum()),
         "landslide_share": round(float((test == 1).sum() / (test != IGNORE).sum()), 4),
         "reference_is": settings.reference_is,
-        "held_out": not bool(((train != IGNORE) & (test != IGNORE)).any()),
+        "held_out": None if seen is None else not bool((seen & (test != IGNORE)).any()),
         "baseline": {
             "what": "threshold on brightness change, chosen on the training part",
             **score(change, test, brighter).as_dict(),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lscube.learn.bundle import Card as Card
     from lscube.learn.bundle import LoadedModel as LoadedModel
     from lscube.learn.bundle import check_cube as check_cube
+    from lscube.learn.bundle import check_room as check_room
     from lscube.learn.bundle import load_model as load_model
     from lscube.learn.bundle import read_card as read_card
     from lscube.learn.bundle import save_model as save_model
@@ -27,6 +28,7 @@ _NAMES = {
     "Card": "lscube.learn.bundle",
     "LoadedModel": "lscube.learn.bundle",
     "check_cube": "lscube.learn.bundle",
+    "check_room": "lscube.learn.bundle",
     "cut_patches": "lscube.learn.patches",
     "fit": "lscube.learn.fitting",
     "load_model": "lscube.learn.bundle",

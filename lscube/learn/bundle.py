@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lscube.errors import ModelError, StoreError
+from lscube.files import cannot_write
 from lscube.settings import TrainSettings, explain
 
 NETWORK = "model.keras"
@@ -217,12 +218,17 @@ def check_cube(card: Card, bands: Sequence[str], resolution: float) -> None:
         )
 
 
-def refuse_existing(folder: Path) -> None:
-    """Say so where a model would be overwritten."""
+def check_room(folder: Path) -> None:
+    """Refuse, before days of training, a place where a model exists or cannot be written."""
     if folder.exists():
         raise StoreError(
             f"Expected no file or folder at {folder}, found one; choose another name or remove it."
         )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryDirectory(dir=folder.parent).cleanup()
+    except OSError as error:
+        raise cannot_write(folder, error) from None
 
 
 def save_model(network: Any, folder: Path, card: Card, history: History = ()) -> Card:
@@ -249,18 +255,14 @@ def save_model(network: Any, folder: Path, card: Card, history: History = ()) ->
     StoreError
         The folder exists or cannot be written.
     """
-    refuse_existing(folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise StoreError(f"Expected to write a model to {folder}, but {error}.") from None
+    check_room(folder)
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         card = _write(network, part, card, history)
         part.chmod(0o755)
         part.rename(folder)
     except OSError as error:
-        raise StoreError(f"Expected to write a model to {folder}, but {error}.") from None
+        raise cannot_write(folder, error) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return card

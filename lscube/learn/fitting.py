@@ -16,7 +16,7 @@ import odc.geo.xr  # noqa: F401  (gives a Dataset its `.odc`)
 import xarray as xr
 
 from lscube.grid import resolution_of
-from lscube.learn.bundle import Card, LoadedModel, load_model, refuse_existing, save_model
+from lscube.learn.bundle import Card, LoadedModel, check_room, load_model, save_model
 from lscube.learn.patches import PatchSet, cut_patches
 from lscube.learn.reader import Reader, as_tf_data
 from lscube.settings import TrainSettings
@@ -69,7 +69,7 @@ def fit(
     from lscube.learn.backend import keras
     from lscube.learn.network import build_network
 
-    refuse_existing(folder)
+    check_room(folder)
     training, validation = cut_patches(cube, labels, settings)
     keras.utils.set_random_seed(settings.seed)
     bands = tuple(str(band) for band in cube["band"].values)

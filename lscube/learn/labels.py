@@ -88,7 +88,12 @@ def _polygons_only(frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
         frame[["geometry"]] if frame.geometry.name == "geometry" else frame[[frame.geometry.name]]
     )
     frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
-    frame = frame.set_geometry(shapely.make_valid(frame.geometry.values)).explode()
+    try:
+        frame = frame.set_geometry(shapely.make_valid(frame.geometry.values)).explode()
+    except shapely.errors.ShapelyError as error:
+        raise InventoryError(
+            f"Expected polygons with finite coordinates, but {error}; mend the file."
+        ) from None
     return frame[frame.geom_type == "Polygon"]
 
 

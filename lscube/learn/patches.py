@@ -15,6 +15,7 @@ import xarray as xr
 import xbatcher
 from numpy.typing import NDArray
 
+from lscube.cube.masks import AreaFlag
 from lscube.errors import InventoryError
 from lscube.learn import IGNORE
 from lscube.settings import Bounds, TrainSettings
@@ -95,7 +96,7 @@ def cut_patches(
     Parameters
     ----------
     cube
-        With `pre`, `post` (band, y, x), `elevation` and `observed` (y, x).
+        With `pre`, `post` (band, y, x), `elevation`, `observed` and `area` (y, x).
     labels
         0, 1 or `IGNORE`, (y, x) on the cube's grid.
     settings
@@ -127,7 +128,7 @@ def cut_patches(
 
 
 def known_labels(cube: xr.Dataset, labels: xr.DataArray) -> Labels:
-    """Labels, (y, x), that are `IGNORE` where the cube is not observed before and after."""
+    """Labels, (y, x), that are `IGNORE` where the cube is not observed, or outside its area."""
     observed = cube["observed"]
     same = labels.shape == observed.shape and all(
         np.allclose(labels[dim].values, observed[dim].values, rtol=0, atol=1e-3)
@@ -138,7 +139,8 @@ def known_labels(cube: xr.Dataset, labels: xr.DataArray) -> Labels:
             f"Expected labels on the cube's grid, {observed.shape} pixels (y, x), got "
             f"{labels.shape} or other coordinates; make them with make_labels on that grid."
         )
-    return np.where(observed.values == 0, labels.values, IGNORE).astype(np.uint8)
+    usable = (observed.values == 0) & (cube["area"].values & AreaFlag.OUTSIDE_AREA == 0)
+    return np.where(usable, labels.values, IGNORE).astype(np.uint8)
 
 
 def area_rect(cube: xr.Dataset, area: Bounds | None) -> Rect:

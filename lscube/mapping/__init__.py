@@ -2,6 +2,7 @@
 
 from lscube.mapping.region import map_region as map_region
 from lscube.mapping.region import open_map as open_map
+from lscube.mapping.store import trained_on as trained_on
 from lscube.mapping.windows import probability as probability
 
-__all__ = ["map_region", "open_map", "probability"]
+__all__ = ["map_region", "open_map", "probability", "trained_on"]

@@ -15,6 +15,7 @@ from odc.geo.geobox import GeoBox
 from lscube import __version__
 from lscube.catalog import Scenes
 from lscube.errors import StoreError
+from lscube.files import appearing
 from lscube.grid import epsg_of
 from lscube.learn import Card
 from lscube.settings import CubeSettings, PredictSettings
@@ -23,7 +24,6 @@ Manifest = dict[str, Any]
 """All that determines a map's pixels; kept in the store's attributes."""
 
 _MANIFEST = "lscube_manifest"
-_FINISHED = "lscube_finished"
 
 NOT_MAPPED = 255
 """Byte of a probability that is not known."""
@@ -55,13 +55,23 @@ def make_manifest(
             item.id: sorted(asset.href.split("?", 1)[0] for asset in item.assets.values())
             for item in items
         },
-        "model": model.sha256,
+        "model": {
+            "sha256": model.sha256,
+            "event": model.provenance.get("event"),
+            "area": model.settings.area,
+        },
         "cube": cube.model_dump(mode="json", exclude={"chunk"}),
         "predict": settings.model_dump(mode="json", exclude={"chunk_cores"}),
     }
     # As it will be read back: tuples become lists.
     plain: Manifest = json.loads(json.dumps(manifest))
     return plain
+
+
+def trained_on(dataset: xr.Dataset) -> tuple[str | None, list[float] | None]:
+    """Event and area (west, south, east, north; None: all) that a map's model was trained on."""
+    model = dataset.attrs[_MANIFEST]["model"]
+    return model["event"], model["area"]
 
 
 def is_finished(store: Path, manifest: Manifest) -> bool:
@@ -107,27 +117,20 @@ def write_store(dataset: xr.Dataset, store: Path, manifest: Manifest) -> None:
     StoreError
         The store cannot be written.
     """
-    partial = store.with_name(store.name + ".partial")
-    template = dataset.assign_attrs({_MANIFEST: manifest, _FINISHED: True})
-    try:
+    template = dataset.assign_attrs({_MANIFEST: manifest})
+    with appearing(store) as partial:
         if partial.exists():
             shutil.rmtree(partial)
-        store.parent.mkdir(parents=True, exist_ok=True)
         delayed = template.to_zarr(
             partial, zarr_format=3, consolidated=False, compute=False, encoding=_encoding(template)
         )
         delayed.compute()
-        partial.rename(store)
-    except OSError as error:
-        raise StoreError(
-            f"Expected to write the map to {store}, but {error.strerror or error}; "
-            "free space or choose another place."
-        ) from None
 
 
 def _encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
     """Fill values twice: xarray's `_FillValue`, and Zarr's own, which unwritten chunks read as."""
     chunks = {"chunks": tuple(sizes[0] for sizes in dataset["probability"].chunks or ())}
+    # Attributes and encoding must not both say it.
     date_fill = dataset["post_date"].attrs.pop("_FillValue")
     return {
         "probability": {

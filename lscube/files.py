@@ -1,0 +1,34 @@
+"""Files that appear complete or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lscube.errors import StoreError
+
+
+@contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """Give a name to write to; what is there in the end gets the name `path`.
+
+    Raises
+    ------
+    StoreError
+        The file cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def cannot_write(path: Path, error: OSError) -> StoreError:
+    """Say that something cannot be written."""
+    return StoreError(
+        f"Expected to write {path}, but {error.strerror or error}; free space or choose another place."
+    )
