@@ -102,5 +102,5 @@ def test_commands_of_the_readme(demo, monkeypatch, capsys):
 
 def test_the_readme_is_short_and_names_what_is_there():
     assert len(README.splitlines()) < 250
-    for path in re.findall(r"`((?:pipelines|deploy|docs)/[\w./-]+)`", README):
+    for path in re.findall(r"[`(]((?:pipelines|deploy|docs)/[\w./-]+)[`)]", README):
         assert (ROOT / path).exists(), path
