@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from lscube.cube.masks import AreaFlag
 from lscube.errors import InventoryError
 from lscube.learn import IGNORE
-from lscube.settings import Bounds, TrainSettings
+from lscube.learn.splits import Labels, Rect, area_rect, bounding_box, inside, slices, split
+from lscube.settings import TrainSettings
 
 Floats = NDArray[np.float32]
-Labels = NDArray[np.uint8]
 
 
 class Patch(NamedTuple):
@@ -35,15 +35,6 @@ class Patch(NamedTuple):
     """Metres, (y, x, 1), NaN where unknown."""
     labels: Labels
     """0, 1 or `IGNORE`, (y, x, 1)."""
-
-
-class Rect(NamedTuple):
-    """Rows top..bottom and columns left..right of a grid; the ends do not belong to it."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
 
 
 @dataclass(frozen=True)
@@ -113,7 +104,7 @@ def cut_patches(
     """
     known = known_labels(cube, labels)
     limits = area_rect(cube, settings.area)
-    known = np.where(_inside(known.shape, limits), known, np.uint8(IGNORE))
+    known = np.where(inside(known.shape, limits), known, np.uint8(IGNORE))
     parts = {
         side: _cut_block(cube, known, rect, settings)
         for side, rect in zip(
@@ -143,88 +134,6 @@ def known_labels(cube: xr.Dataset, labels: xr.DataArray) -> Labels:
     return np.where(usable, labels.values, IGNORE).astype(np.uint8)
 
 
-def area_rect(cube: xr.Dataset, area: Bounds | None) -> Rect:
-    """Rows and columns whose centres are in bounds (west, south, east, north, grid's CRS)."""
-    if area is None:
-        return Rect(0, 0, cube.sizes["y"], cube.sizes["x"])
-    west, south, east, north = area
-    x, y = cube["x"].values, cube["y"].values
-    rows = np.flatnonzero((y >= south) & (y <= north))
-    columns = np.flatnonzero((x >= west) & (x <= east))
-    if rows.size == 0 or columns.size == 0:
-        raise InventoryError(
-            f"Expected a training part inside the cube (x {x.min():.0f} to {x.max():.0f}, "
-            f"y {y.min():.0f} to {y.max():.0f}), got {area}; give west, south, east, north in "
-            "metres of the cube's CRS."
-        )
-    return Rect(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
-
-
-def split(known: Labels, limits: Rect, settings: TrainSettings) -> tuple[Rect, Rect]:
-    """Divide `limits` in two by a straight cut: training, and a strip for validation.
-
-    The strip holds `validation_share` of the labelled bounding box at its southern, eastern, northern or
-    western end: where the share of landslides is closest to that of the whole. (Epochs are chosen
-    by the validation loss; a strip with far more landslides would favour a network that sees them
-    everywhere.) Both sides have landslides, and the
-    strip is wide enough for patches, if a cut allows that.
-    """
-    box = _bounding_box(known != IGNORE)
-    whole = _landslide_share(known)
-    narrowest = settings.min_labelled * settings.window
-    best: tuple[bool, bool, float, tuple[Rect, Rect]] | None = None
-    for tall, start, stop in ((True, box.top, box.bottom), (False, box.left, box.right)):
-        strip = min(max(round(settings.validation_share * (stop - start)), 1), stop - start - 1)
-        if strip < 1:
-            continue
-        late = _halves(limits, stop - strip, tall)
-        early = _halves(limits, start + strip, tall)[::-1]
-        for sides in (late, early):
-            shares = [_landslide_share(known[_slices(side)]) for side in sides]
-            rank = (strip < narrowest, min(shares) <= 0, abs(shares[1] - whole), sides)
-            if best is None or rank[:3] < best[:3]:
-                best = rank
-    if best is None:
-        raise InventoryError(
-            "Expected a labelled part that can be divided for validation, got a single pixel; "
-            "widen the training part."
-        )
-    return best[3]
-
-
-def _landslide_share(known: Labels) -> float:
-    """Landslide pixels per labelled pixel; 0 where there is none."""
-    labelled = int((known != IGNORE).sum())
-    return int((known == 1).sum()) / labelled if labelled else 0.0
-
-
-def _halves(rect: Rect, cut: int, tall: bool) -> tuple[Rect, Rect]:
-    """What lies before and after row (tall) or column `cut`."""
-    if tall:
-        return rect._replace(bottom=cut), rect._replace(top=cut)
-    return rect._replace(right=cut), rect._replace(left=cut)
-
-
-def _bounding_box(mask: NDArray[np.bool_]) -> Rect:
-    if not mask.any():
-        raise InventoryError(
-            "Expected labels where the cube is observed before and after, found none; "
-            "check the training part and the mapped extent."
-        )
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return Rect(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
-
-
-def _slices(rect: Rect) -> tuple[slice, slice]:
-    return slice(rect.top, rect.bottom), slice(rect.left, rect.right)
-
-
-def _inside(shape: tuple[int, ...], rect: Rect) -> NDArray[np.bool_]:
-    mask = np.zeros(shape, dtype=bool)
-    mask[_slices(rect)] = True
-    return mask
-
-
 def _step(settings: TrainSettings) -> int:
     return max(settings.window - round(settings.overlap * settings.window), 1)
 
@@ -239,7 +148,7 @@ def _cut_block(cube: xr.Dataset, known: Labels, limits: Rect, settings: TrainSet
 
     The widening takes real pixels as far as `limits` reaches, and NaN beyond.
     """
-    inner = _bounding_box(known[_slices(limits)] != IGNORE)
+    inner = bounding_box(known[slices(limits)] != IGNORE)
     inner = Rect(*(a + b for a, b in zip(inner, (limits.top, limits.left) * 2, strict=True)))
     step = _step(settings)
     place = _widen(inner, settings.window, step)
@@ -268,7 +177,7 @@ def _widen(inner: Rect, window: int, step: int) -> Rect:
 
 def _read_block(cube: xr.Dataset, known: Labels, real: Rect, place: Rect) -> Patch:
     """Load the pixels of `real` and pad them to `place`: NaN, and `IGNORE` for labels."""
-    rows, columns = _slices(real)
+    rows, columns = slices(real)
     block = cube[["pre", "post", "elevation"]].isel(y=rows, x=columns).transpose("y", "x", "band")
     block = block.compute()
     margins = (

@@ -19,7 +19,8 @@ from lscube.learn.augment import (
     draw_geometry,
     draw_radiometry,
 )
-from lscube.learn.patches import Floats, Labels, Patch, PatchSet
+from lscube.learn.patches import Floats, Patch, PatchSet
+from lscube.learn.splits import Labels
 
 OUTPUT_COUNT = 5
 

@@ -43,6 +43,13 @@ def make_manifest(
     items = [*scenes.pre, *scenes.post, *scenes.dsm]
     manifest = {
         "lscube": __version__,
+        "model": {
+            "sha256": model.sha256,
+            "event": model.provenance.get("event"),
+            "area": model.settings.area,
+        },
+        "cube": cube.model_dump(mode="json", exclude={"chunk"}),
+        "predict": settings.model_dump(mode="json", exclude={"chunk_cores"}),
         "event": scenes.event.id,
         "event_time": f"{scenes.event.start:%Y-%m-%dT%H:%M:%SZ}",
         "area": scenes.area.wkt,
@@ -55,13 +62,6 @@ def make_manifest(
             item.id: sorted(asset.href.split("?", 1)[0] for asset in item.assets.values())
             for item in items
         },
-        "model": {
-            "sha256": model.sha256,
-            "event": model.provenance.get("event"),
-            "area": model.settings.area,
-        },
-        "cube": cube.model_dump(mode="json", exclude={"chunk"}),
-        "predict": settings.model_dump(mode="json", exclude={"chunk_cores"}),
     }
     # As it will be read back: tuples become lists.
     plain: Manifest = json.loads(json.dumps(manifest))
@@ -96,7 +96,7 @@ def is_finished(store: Path, manifest: Manifest) -> bool:
 def _differences(
     ours: dict[str, Any], theirs: dict[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
-    for name in sorted({*ours, *theirs}):
+    for name in {**ours, **theirs}:
         mine, other = ours.get(name), theirs.get(name)
         if isinstance(mine, dict) and isinstance(other, dict):
             yield from _differences(mine, other, f"{prefix}{name}.")
