@@ -27,7 +27,7 @@ def blocks(language: str) -> list[str]:
 def demo(tmp_path_factory) -> Path:
     """Made in a folder given relative to the working directory, as `make demo` does."""
     folder = tmp_path_factory.mktemp("demo")
-    changes = {"width": 0.05, "epochs": 1, "window": 96}
+    changes = {"width": 0.05, "epochs": 1, "window": 64}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         run_demo(Path("demo"), settings=SMALL, changes=changes)
@@ -64,7 +64,7 @@ def scaled(job: str) -> str:
     """The README's job for the small event: the same lines, smaller numbers."""
     for full, small in (
         ("576144", "571900"),
-        ("width = 0.2", "width = 0.05\nwindow = 96"),
+        ("width = 0.2", "width = 0.05\nwindow = 64"),
         ("epochs = 20", "epochs = 1"),
     ):
         assert full in job
