@@ -13,8 +13,6 @@ from lscube.learn.backend import keras
 from lscube.learn.layers import Reflectance, Topography
 from lscube.settings import TrainSettings
 
-STRIDE = 32
-"""Height and width of a window are multiples of this."""
 OUTPUTS = ("main", "deep_2", "deep_4", "deep_8", "deep_16")
 """Names of the outputs: the main one, then those of deep supervision by their scale."""
 BRANCHES = {"pre": 24, "post": 24, "topography": 16}
