@@ -1,0 +1,31 @@
+"""Which pixels: area of interest, grid in one UTM zone, and the lattice of prediction windows."""
+
+from lscube.grid.area import OUTSIDE_UTM, Bounds, read_area
+from lscube.grid.lattice import Lattice
+from lscube.grid.zone import (
+    FARTHEST,
+    MOST_PIXELS,
+    bounds_of,
+    epsg_of,
+    make_grid,
+    project,
+    resolution_of,
+    snapped_grid,
+    utm_epsg,
+)
+
+__all__ = [
+    "FARTHEST",
+    "MOST_PIXELS",
+    "OUTSIDE_UTM",
+    "Bounds",
+    "Lattice",
+    "bounds_of",
+    "epsg_of",
+    "make_grid",
+    "project",
+    "read_area",
+    "resolution_of",
+    "snapped_grid",
+    "utm_epsg",
+]
