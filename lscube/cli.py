@@ -20,8 +20,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 # Options of a job and the settings they stand for.
 _SHORTCUTS = {
-    "items": "source.items",
-    "api": "source.api",
+    "source": "source.catalogs",
+    "event": "event.id",
     "aoi": "area.aoi",
     "event_time": "event.time",
     "inventory": "labels.inventory",
@@ -38,8 +38,15 @@ def _job_options(command: Command) -> Command:
             click.option(
                 "--data", type=path, help="Folder that relative paths in --job start from."
             ),
-            click.option("--items", type=path, help="STAC ItemCollection with scenes and DSM."),
-            click.option("--api", help="Address of a STAC API, instead of --items."),
+            click.option(
+                "--source",
+                multiple=True,
+                help="Where scenes and DSM come from: earth-search, planetary-computer, cdse, a STAC API, or "
+                "an ItemCollection. Several are asked in order.",
+            ),
+            click.option(
+                "--event", help="Event's name; one of `lscube events` brings time and area."
+            ),
             click.option("--aoi", help="Area: vector file, or west,south,east,north in degrees."),
             click.option("--event-time", help="UTC instant or date of the event."),
             click.option("--inventory", type=path, help="Vector file with landslide polygons."),
@@ -62,10 +69,8 @@ def _make_job(job: Path | None, data: Path | None, changes: Sequence[str], **giv
 
     content: dict[str, Any] = read_content(job) if job else {}
     for name, value in given.items():
-        if value is not None:
+        if value is not None and value != ():
             _put(content, _SHORTCUTS[name], _plain(name, value))
-    if given.get("api") and not given.get("items"):
-        content["source"].pop("items", None)
     for change in changes:
         name, equals, text = change.partition("=")
         if not equals or "." not in name:
@@ -77,6 +82,13 @@ def _make_job(job: Path | None, data: Path | None, changes: Sequence[str], **giv
 
 def _plain(name: str, value: Any) -> Any:
     """A setting from an option; paths on the command line start from the working directory."""
+    from lscube.settings import PRESETS
+
+    if name == "source":
+        return [
+            entry if entry in PRESETS or "://" in entry else str(Path(entry).resolve())
+            for entry in value
+        ]
     if name == "aoi":
         parts = value.split(",")
         if len(parts) == 4:
@@ -128,7 +140,7 @@ def search(out: Path | None, **options: Any) -> None:
 
     \b
     Example:
-      lscube search --items items.json --aoi 141.9,42.7,142.0,42.8 --event-time 2018-09-05T18:07:00Z
+      lscube search --source items.json --aoi 141.9,42.7,142.0,42.8 --event-time 2018-09-05T18:07:00Z
     """
     from lscube import catalog, jobs
 
@@ -140,6 +152,8 @@ def search(out: Path | None, **options: Any) -> None:
             click.echo(f"{side:7}{catalog.item_time(item):%Y-%m-%d %H:%M}  {shown:14} {item.id}")
     for item in scenes.dsm:
         click.echo(f"{'DSM':39} {item.id}")
+    for note in scenes.notes:
+        click.echo(f"note   {note}")
     if out:
         catalog.freeze(scenes, out)
         click.echo(f"Wrote {out}")
@@ -153,19 +167,19 @@ def cube(out: Path, **options: Any) -> None:
 
     \b
     Example:
-      lscube cube --items items.json --aoi area.geojson --event-time 2018-09-06 --out cube.zarr
+      lscube cube --source items.json --aoi area.geojson --event-time 2018-09-06 --out cube.zarr
     """
     from lscube import jobs
-    from lscube.cube import write_cube
-    from lscube.progress import progress
+    from lscube.cube import describe_pair
 
-    lazy = jobs.cube_of(_make_job(**options))
-    with progress("reading"):
-        write_cube(lazy, out)
-    rows, columns = lazy["elevation"].shape
-    click.echo(f"Wrote {out}: {rows} x {columns} pixels of {', '.join(lazy['band'].values)}")
-    for note in (*lazy.attrs["pre_items"], *lazy.attrs["post_items"]):
+    made, quality, lost = jobs.make_cube(_make_job(**options), out)
+    rows, columns = made["elevation"].shape
+    click.echo(f"Wrote {out}: {rows} x {columns} pixels of {', '.join(made['band'].values)}")
+    for note in (*made.attrs["pre_radiometry"], *made.attrs["post_radiometry"]):
         click.echo(f"  {note}")
+    for line in describe_pair(quality):
+        click.echo(f"  {line}")
+    _name_lost(lost)
 
 
 @lscube.command()
@@ -196,6 +210,7 @@ def predict(model: Path, out: Path, **options: Any) -> None:
       lscube predict --job job.toml --model model --out probability.zarr
     """
     from lscube import jobs
+    from lscube.cube import unreadable_items
     from lscube.learn import load_model
 
     job = _make_job(**options)
@@ -203,6 +218,7 @@ def predict(model: Path, out: Path, **options: Any) -> None:
     rows, columns = mapped["probability"].shape
     share = float(mapped["probability"].notnull().mean())
     click.echo(f"Wrote {out}: {rows} x {columns} pixels, {share:.0%} of them mapped")
+    _name_lost(unreadable_items(mapped))
 
 
 @lscube.command()
@@ -249,6 +265,22 @@ def demo(out: Path, seed: int, overwrite: bool) -> None:
 
 
 @lscube.command()
+def events() -> None:
+    """List the events that `--event` knows: time, area, and where both come from.
+
+    \b
+    Example:
+      lscube events
+    """
+    from lscube.events import read_registry
+
+    for event in read_registry().values():
+        west, south, east, north = event.aoi
+        click.echo(f"{event.id:20} {event.time:22} {event.name}")
+        click.echo(f"{'':20} {west}, {south}, {east}, {north} ({event.aoi_is})")
+
+
+@lscube.command()
 def settings() -> None:
     """Print every setting of a job file, with its default and what it means.
 
@@ -259,6 +291,22 @@ def settings() -> None:
     from lscube.settings import describe
 
     click.echo(describe())
+
+
+PARTIAL = 3
+"""Exit code where a product was made, but not from all that it should have been made from."""
+
+
+def _name_lost(lost: dict[str, list[str]]) -> None:
+    """Name the items that could not be read, and end with the code for partial success."""
+    if lost:
+        named = "; ".join(f"{side}: {', '.join(items)}" for side, items in lost.items())
+        click.echo(
+            f"Incomplete: these items could not be read ({named}); where no other scene shows them, their "
+            "pixels are unobserved. Try again later, or leave the items out.",
+            err=True,
+        )
+        raise click.exceptions.Exit(PARTIAL)
 
 
 def _print_scores(scores: dict[str, Any]) -> None:
@@ -283,7 +331,7 @@ def _print_scores(scores: dict[str, Any]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code (0 success, 1 failure, 2 bad input)."""
+    """Run the command line; returns the exit code (0 success, 1 failure, 2 bad input, 3 incomplete)."""
     try:
         lscube.main(
             args=None if argv is None else list(argv), prog_name="lscube", standalone_mode=False

@@ -33,7 +33,7 @@ def demo_job(event: SimulatedEvent, settings: SimulationSettings) -> Job:
     content = {
         "event": {"id": "simulated", "time": f"{settings.event_time:%Y-%m-%dT%H:%M:%SZ}"},
         "area": {"aoi": str(event.area), "resolution": settings.resolution, "epsg": settings.epsg},
-        "source": {"items": str(event.items)},
+        "source": {"catalogs": str(event.items)},
         "labels": {"inventory": str(event.inventory)},
         "train": {
             "area": [west, south, border, north],

@@ -1,9 +1,29 @@
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 
 import pystac
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lscube.catalog import find_asset, find_scenes, freeze, read_items, search_items
+from lscube.catalog import (
+    Answer,
+    Band,
+    Sun,
+    baseline_of,
+    cloud_cover,
+    find_band,
+    find_classification,
+    find_elevation,
+    find_scenes,
+    freeze,
+    level_of,
+    pass_of,
+    read_items,
+    sun_of,
+    tile_of,
+)
+from lscube.catalog.duplicates import drop_duplicates
 from lscube.errors import AreaError, SceneError, SettingsError, SourceError
 from lscube.events import make_event
 from lscube.grid import read_area
@@ -25,7 +45,7 @@ AFTER = scene("after", "2018-10-01T01:00:00Z")
 
 
 def find(folder, scenes, when=EVENT_TIME, area=None, **settings):
-    source = SourceSettings(items=write_items(folder, scenes), **settings)
+    source = SourceSettings(catalogs=(write_items(folder, scenes),), **settings)
     return find_scenes(read_area(area or inner_area(SHAPE, 50.0)), make_event("e", when), source)
 
 
@@ -112,55 +132,383 @@ def test_unreadable_collections(tmp_path):
 
 def test_frozen_scenes_are_found_again(tmp_path):
     area, event = read_area(inner_area()), make_event("e", EVENT_TIME)
-    found = find_scenes(area, event, SourceSettings(items=simple_event(tmp_path)))
+    found = find_scenes(area, event, SourceSettings(catalogs=(simple_event(tmp_path),)))
     freeze(found, tmp_path / "frozen.json")
-    again = find_scenes(area, event, SourceSettings(items=tmp_path / "frozen.json"))
+    again = find_scenes(area, event, SourceSettings(catalogs=(tmp_path / "frozen.json",)))
     for side in ("pre", "post", "dsm"):
         ours, theirs = getattr(found, side), getattr(again, side)
         assert [i.to_dict()["assets"] for i in ours] == [i.to_dict()["assets"] for i in theirs]
 
 
-def test_an_api_is_asked_for_scenes_and_then_for_the_surface_model(tmp_path):
+def test_a_catalogue_is_asked_for_scenes_and_then_for_the_surface_model(tmp_path):
     items = read_items(simple_event(tmp_path))
     asked = []
 
-    def search(api, area, collections, interval):
-        asked.append((api, tuple(collections), interval))
-        return [item for item in items if item.collection_id in collections]
+    def ask(where, patience):
+        def search(query):
+            asked.append((where, query.collections, query.times))
+            return Answer(tuple(i for i in items if i.collection_id in query.collections))
 
-    source = SourceSettings(api="https://stac.example/v1", days_before=10, days_after=5)
-    source = source.model_copy(update={"days_before": 100, "days_after": 50})
-    found = find_scenes(read_area(inner_area()), make_event("e", EVENT_TIME), source, search)
+        return search
+
+    source = SourceSettings(
+        catalogs=("https://stac.example/v1",),
+        collections=("sentinel-2-l2a",),
+        dsm_collections=("alos-dem",),
+        days_before=100,
+        days_after=50,
+    )
+    event = make_event("e", EVENT_TIME)
+    found = find_scenes(read_area(inner_area()), event, source, ask)
     assert names(found.pre) == ["before"]
+    times = (event.start - timedelta(days=100), event.end + timedelta(days=50))
     assert asked == [
-        (
-            "https://stac.example/v1",
-            source.collections,
-            "2018-05-28T18:07:00Z/2018-10-25T18:07:00Z",
-        ),
-        ("https://stac.example/v1", source.dsm_collections, None),
+        ("https://stac.example/v1", ("sentinel-2-l2a",), times),
+        ("https://stac.example/v1", ("alos-dem",), None),
     ]
 
 
-def test_an_api_that_is_not_there_is_named():
-    # Port 9 (discard) on this machine: nothing listens there.
-    with pytest.raises(SourceError, match=r"STAC API at http://127.0.0.1:9"):
-        search_items("http://127.0.0.1:9", read_area((0, 0, 1, 1)), ["any"], None)
+def recorded(shared_data, file) -> list[pystac.Item]:
+    return read_items(shared_data / "fixtures" / "stac" / file)
 
 
-@pytest.mark.parametrize("file", ["es1_search_multi_0.json", "pc_s2_search_page1.json"])
-def test_bands_of_recorded_items_by_common_name(shared_data, file):
-    for item in read_items(shared_data / "fixtures" / "stac" / file):
-        if not item.collection_id.startswith("sentinel-2"):
-            continue
-        keys = [find_asset(item, band) for band in ("red", "green", "blue", "nir")]
-        assert keys in (["red", "green", "blue", "nir"], ["B04", "B03", "B02", "B08"])
+@pytest.mark.parametrize(
+    ("file", "keys", "scl"),
+    [
+        ("es1_search_multi_0.json", ["red", "green", "blue", "nir", "rededge1", "nir08"], "scl"),
+        (
+            "es1_sentinel-2-c1-l2a_itemcollection.json",
+            ["red", "green", "blue", "nir", "rededge1", "nir08"],
+            "scl",
+        ),
+        ("pc_s2_search_page1.json", ["B04", "B03", "B02", "B08", "B05", "B8A"], "SCL"),
+        ("pc_s2_timeseries_35MNM.geojson", ["B04", "B03", "B02", "B08", "B05", "B8A"], "SCL"),
+    ],
+)
+def test_assets_of_recorded_items(shared_data, file, keys, scl):
+    items = [i for i in recorded(shared_data, file) if i.collection_id.startswith("sentinel-2")]
+    wanted = ["red", "green", "blue", "nir", "rededge1", "nir08"]
+    own = ["B04", "B03", "B02", "B08", "B05", "B8A"]
+    for item in items:
+        assert [find_band(item, name) for name in wanted] == [Band(key) for key in keys]
+        assert [find_band(item, name) for name in own] == [Band(key) for key in keys]
+        assert find_classification(item) == scl
+        assert find_classification(item, "SCL_60m") is None
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "ALPSMLC30_N041W106_DSM.json",
+        "Copernicus_DSM_COG_10_N53_00_W115_00_DEM.json",
+        "es1_search_copdem30_1.json",
+        "pc_copdem30_4items.json",
+        "pc_smoke_alos-dem_0.json",
+    ],
+)
+def test_elevation_of_recorded_surface_models(shared_data, file):
+    assert {find_elevation(item) for item in recorded(shared_data, file)} == {"data"}
+
+
+def test_what_recorded_items_say(shared_data):
+    earth_search = recorded(shared_data, "es1_search_multi_0.json")[0]
+    planetary_computer = recorded(shared_data, "pc_s2_search_page1.json")[0]
+    assert tile_of(earth_search) == "MGRS-13TDE"
+    assert tile_of(planetary_computer) == "MGRS-19PHS"
+    assert pass_of(earth_search) == "GS2A_20231008T175231_043324"
+    assert pass_of(planetary_computer) == "GS2A_20230216T150721_039976"
+    assert [baseline_of(i) for i in (earth_search, planetary_computer)] == [5.09, 4.0]
+    assert [level_of(i) for i in (earth_search, planetary_computer)] == ["L2A", "L2A"]
+    assert cloud_cover(planetary_computer) == 70.125186
+    assert sun_of(earth_search) == Sun(164.124647750547, 42.6190810694869)
+    # Here the item gives the zenith angle, 34.82 degrees.
+    assert sun_of(planetary_computer) == Sun(140.065553624596, 90 - 34.821733290852)
+    landsat = recorded(shared_data, "es1_search_multi_0.json")[1]
+    assert (level_of(landsat), baseline_of(landsat)) == (None, None)
+
+
+def test_tiles_of_one_pass_give_the_same_pass(shared_data):
+    items = read_items(shared_data / "sentinel2-33T-120m" / "items.json")
+    passes = {}
+    for item in items:
+        passes.setdefault(pass_of(item), set()).add(tile_of(item))
+    assert passes["GS2B_20230820T094549_033710"] == {"MGRS-33TWL", "MGRS-33TWM"}
+    assert passes["GS2B_20230810T094549_033567"] == {"MGRS-33TWL", "MGRS-33TWM"}
+    assert len(passes) == 5
+
+
+def make(name="item", when="2023-08-15T10:00:00Z", assets=(), bbox=(0, 0, 1, 1), **properties):
+    """An item without files; `properties` with "__" for ":"."""
+    west, south, east, north = bbox
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    item = pystac.Item(
+        name,
+        {"type": "Polygon", "coordinates": [ring]},
+        list(bbox),
+        datetime.fromisoformat(when),
+        {key.replace("__", ":"): v for key, v in properties.items() if key != "collection"},
+        collection=properties.get("collection", "sentinel-2-l2a"),
+    )
+    for key, (href, fields) in dict(assets).items():
+        item.add_asset(key, pystac.Asset(href, extra_fields=fields))
+    return item
+
+
+def cdse_item() -> pystac.Item:
+    """An item of the Copernicus Data Space's STAC, written from its documentation, not recorded.
+
+    https://documentation.dataspace.copernicus.eu/APIs/STAC.html; only what is asked for here.
+    """
+
+    def band(key, common, size, **fields):
+        bands = [{"name": key[:3], "eo:common_name": common}]
+        return f"s3://eodata/S2A.SAFE/{key}.jp2", {"gsd": size, "bands": bands, **fields}
+
+    offset = {"raster:scale": 0.0001, "raster:offset": -0.1}
+    colours = [{"name": n, "eo:common_name": c} for n, c in (("B04", "red"), ("B03", "green"))]
+    return make(
+        "S2A_MSIL2A_20240815T095031_N0511_R079_T33TWM_20240815T155057",
+        assets={
+            "B04_60m": band("B04_60m", "red", 60, **offset),
+            "B04_20m": band("B04_20m", "red", 20, **offset),
+            "B04_10m": band("B04_10m", "red", 10, **offset),
+            "B05_20m": band("B05_20m", "rededge071", 20, **offset),
+            "TCI_10m": ("s3://eodata/S2A.SAFE/TCI_10m.jp2", {"gsd": 10, "bands": colours}),
+            "SCL_60m": ("s3://eodata/S2A.SAFE/SCL_60m.jp2", {"gsd": 60}),
+            "SCL_20m": ("s3://eodata/S2A.SAFE/SCL_20m.jp2", {"gsd": 20}),
+        },
+        platform="sentinel-2a",
+        grid__code="MGRS-33TWM",
+        product__type="S2MSI2A",
+        processing__level="L2",
+        processing__version="05.11",
+        eopf__datatake_id="GS2A_20240815T095031_047779_N05.11",
+        view__sun_azimuth=150.0,
+        view__sun_elevation=55.0,
+    )
+
+
+def test_a_cdse_item_written_from_the_documentation():
+    item = cdse_item()
+    assert find_band(item, "red") == find_band(item, "B04") == Band("B04_10m")
+    assert find_band(item, "rededge1") == Band("B05_20m")
+    assert find_band(item, "green") == Band("TCI_10m", 2)  # no file of its own in this item
+    assert find_classification(item) == "SCL_20m"
+    assert pass_of(item) == "GS2A_20240815T095031_047779"
+    assert (level_of(item), baseline_of(item)) == ("L2A", 5.11)
+    assert sun_of(item) == Sun(150.0, 55.0)
+
+
+def test_what_only_the_product_name_says():
+    item = make("S2B_MSIL1C_20180805T012659_N0206_R074_T54TWN_20180805T035502", collection=None)
+    assert pass_of(item) == "GS2B_20180805T012659"
+    assert (tile_of(item), level_of(item), baseline_of(item)) == ("MGRS-54TWN", "L1C", 2.06)
+
+
+def test_a_colour_image_of_another_sensor():
+    colours = [{"common_name": name} for name in ("red", "green", "blue")]
+    item = make(assets={"image": ("a.tif", {"eo:bands": colours})}, collection="rapideye")
+    assert [find_band(item, c).number for c in ("red", "green", "blue")] == [1, 2, 3]
+
+
+def test_overviews_are_no_bands():
+    item = make(assets={"preview": ("p.tif", {"eo:bands": [{"common_name": "red"}]})})
+    with pytest.raises(SceneError, match="band 'red'"):
+        find_band(item, "red")
+
+
+def test_cog_before_jpeg2000():
+    red = {"eo:bands": [{"common_name": "red"}], "gsd": 10}
+    item = make(assets={"a": ("a.jp2", red), "b": ("b.tif", red)})
+    assert find_band(item, "red") == Band("b")
+
+
+def test_an_elevation_that_cannot_be_told_is_asked_for():
+    item = make(assets={"a": ("a.tif", {}), "b": ("b.tif", {})}, collection="my-dsm")
+    with pytest.raises(SceneError, match=r"found a, b; set source\.dsm_asset"):
+        find_elevation(item)
+    assert find_elevation(item, "b") == "b"
+
+
+def scene_of(strip="S20230815T095630", baseline="05.09", name=None, made="20230815", **given):
+    """A scene of one tile and datatake."""
+    collection = given.setdefault("collection", "sentinel-2-l2a")
+    given.setdefault("s2__product_type", "S2MSI2A")
+    return make(
+        name or f"{collection}_{strip}_{baseline}_{made}",
+        grid__code="MGRS-33TWM",
+        s2__datatake_id=f"GS2A_20230815T095031_042547_N{baseline}",
+        s2__datastrip_id=f"S2A_OPER_MSI_L2A_DS_2APS_{made}T000000_{strip}_N{baseline}",
+        s2__processing_baseline=baseline,
+        s2__generation_time=f"{made}T000000Z",
+        **given,
+    )
+
+
+BOTH = ("sentinel-2-c1-l2a", "sentinel-2-l2a")
+
+
+def kept(items, collections=BOTH) -> list[str]:
+    return sorted(item.id for item in drop_duplicates(items, collections)[0])
+
+
+def test_the_newest_baseline_wins():
+    old, new = scene_of(baseline="02.12"), scene_of(baseline="05.00")
+    # As text 05.10 is before 05.9; as number not.
+    ten = scene_of(baseline="05.10")
+    assert kept([old, new]) == [new.id]
+    assert kept([ten, new, old]) == [ten.id]
+    _, notes = drop_duplicates([old, new], BOTH)
+    assert [str(note) for note in notes] == [
+        f"{old.id} (sentinel-2-l2a) was left out for {new.id} (sentinel-2-l2a), the same "
+        "acquisition: it has the newest processing baseline",
+    ]
+
+
+def test_the_collection_listed_first_wins_within_a_baseline_and_between_levels():
+    first, second = scene_of(collection="sentinel-2-c1-l2a"), scene_of()
+    assert kept([second, first]) == [first.id]
+    assert kept([second, first], BOTH[::-1]) == [second.id]
+    top = scene_of(baseline="05.11", collection="sentinel-2-l1c", s2__product_type="S2MSI1C")
+    assert kept([second, top], ("sentinel-2-l2a", "sentinel-2-l1c")) == [second.id]
+    assert kept([second, top], ("sentinel-2-l1c", "sentinel-2-l2a")) == [top.id]
+
+
+def test_the_latest_generation_wins_within_a_datastrip():
+    early, late = scene_of(made="20230815"), scene_of(made="20230817")
+    assert kept([late, early]) == [late.id]
+
+
+def test_datastrips_are_parts_and_stay():
+    west = scene_of("S20230815T095630", bbox=(0, 0, 0.6, 1))
+    east = scene_of("S20230815T095800", bbox=(0.5, 0, 1, 1))
+    assert kept([west, east]) == sorted([west.id, east.id])
+    # Processed again in one part: it replaces what it covers.
+    whole = scene_of("S20230815T095631", baseline="05.10")
+    assert kept([west, whole, east]) == [whole.id]
+    half = scene_of("S20230815T095631", baseline="05.10", bbox=(0, 0, 0.6, 1))
+    assert kept([west, half, east]) == sorted([half.id, east.id])
+
+
+def test_scenes_without_a_datatake_are_told_by_platform_tile_and_time():
+    def unnamed(name, when, **given):
+        given = {"platform": "Sentinel-2A", "s2__mgrs_tile": "33TWM", **given}
+        return make(name, when, **given)
+
+    old = unnamed("old", "2023-08-15T09:59:59Z", s2__processing_baseline="02.00")
+    # Across the turn of the hour: no border between buckets of time.
+    new = unnamed("new", "2023-08-15T10:00:03Z", s2__processing_baseline="05.00")
+    other_tile = unnamed("tile", "2023-08-15T10:00:03Z", s2__mgrs_tile="33TWL")
+    other_platform = unnamed("platform", "2023-08-15T10:00:03Z", platform="sentinel-2b")
+    next_pass = unnamed("next", "2023-08-15T11:40:00Z")
+    rest = [other_tile, other_platform, next_pass]
+    assert kept([old, new, *rest]) == ["new", "next", "platform", "tile"]
+    # Nothing says which is the better one: both stay.
+    equal = unnamed("equal", "2023-08-15T10:00:00Z", s2__processing_baseline="05.00")
+    assert kept([equal, new]) == ["equal", "new"]
+    # One with a datatake is of the same pass.
+    assert kept([scene_of(name="named", platform="sentinel-2a"), old]) == ["named"]
+
+
+@given(
+    st.lists(
+        st.builds(
+            scene_of,
+            strip=st.sampled_from(["S20230815T095630", "S20230815T095800"]),
+            baseline=st.sampled_from(["02.12", "05.00", "05.10"]),
+            made=st.sampled_from(["20230815", "20230817"]),
+            collection=st.sampled_from(BOTH),
+            bbox=st.sampled_from([(0, 0, 1, 1), (0, 0, 0.5, 1), (0.4, 0, 1, 1)]),
+        ),
+        max_size=6,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_what_stays_does_not_depend_on_the_order(items, random):
+    shuffled = random.sample(items, len(items))
+    stays, notes = drop_duplicates(items, BOTH)
+    again, notes_again = drop_duplicates(shuffled, BOTH)
+    assert [(i.id, i.bbox) for i in stays] == [(i.id, i.bbox) for i in again]
+    assert [str(note) for note in notes] == [str(note) for note in notes_again]
+    assert len(stays) + len(notes) == len(items)
+    assert bool(stays) == bool(items)
+    assert drop_duplicates(stays, BOTH)[0] == stays
+
+
+def test_duplicates_are_noted(tmp_path):
+    def twice(name, baseline):
+        extra = {"s2:processing_baseline": baseline, "s2:datatake_id": f"GS2A_x_1_N{baseline}"}
+        return Scene(name, "2018-08-01T01:00:00Z", bands(1000, SHAPE), properties=extra)
+
+    found = find(tmp_path, [twice("old", "02.06"), twice("new", "05.00"), AFTER, DSM])
+    assert names(found.pre) == ["new"]
+    assert len(found.notes) == 1
+    assert "old (sentinel-2-l2a) was left out for new" in found.notes[0]
+
+
+def test_parts_of_one_pass_count_as_one_scene(tmp_path):
+    def part(name, strip):
+        extra = {
+            "grid:code": "A",
+            "s2:datatake_id": "GS2A_x_1_N05.09",
+            "s2:datastrip_id": f"S2A_DS_{strip}_N05.09",
+        }
+        return Scene(name, "2018-08-01T01:00:00Z", bands(1000, SHAPE), properties=extra)
+
+    parts = [part("one", "S20180801T010000"), part("two", "S20180801T010130")]
+    found = find(tmp_path, [*parts, AFTER, DSM], max_scenes=1)
+    assert sorted(names(found.pre)) == ["one", "two"]
+
+
+def test_an_unusable_item_is_left_out_and_named(tmp_path, caplog):
+    path = write_items(tmp_path, [BEFORE, AFTER, DSM, scene("odd", "2018-08-02T01:00:00Z")])
+    content = json.loads(path.read_text())
+    content["features"][3]["properties"]["proj:code"] = "EPSG:no"
+    path.write_text(json.dumps(content))
+    area, event = read_area(inner_area(SHAPE, 50.0)), make_event("e", EVENT_TIME)
+    found = find_scenes(area, event, SourceSettings(catalogs=(path,)))
+    assert names(found.pre) == ["before"]
+    assert found.notes[0].startswith("item odd was left out: ")
+    assert "item odd was left out" in caplog.text
+    # Where nothing usable is left, it is refused by its name.
+    path.write_text(json.dumps({**content, "features": content["features"][3:]}))
+    with pytest.raises(SourceError, match="item odd was left out"):
+        read_items(path)
+
+
+SECRET = "sig=abc%2Bdef%3D"
+
+
+def test_nothing_signed_is_read_or_frozen(tmp_path):
+    path = simple_event(tmp_path)
+    content = json.loads(path.read_text())
+    for item in content["features"]:
+        item["links"] = [{"rel": "self", "href": f"https://stac.example/{item['id']}?{SECRET}"}]
+        item["properties"]["msft:expiry"] = "2026-01-01T00:00:00Z"
+        for asset in item["assets"].values():
+            asset["href"] = f"https://store.example/{asset['href']}?v=2&se=2026&sp=rl&{SECRET}"
+            asset["alternate"] = {"s3": {"href": f"https://other.example/a.tif?{SECRET}"}}
+            asset["xarray:storage_options"] = {"account_name": "a", "credential": SECRET}
+    path.write_text(json.dumps(content))
+    area, event = read_area(inner_area()), make_event("e", EVENT_TIME)
+    found = find_scenes(area, event, SourceSettings(catalogs=(path,)))
+    assert found.pre[0].assets["red"].href.endswith("red.tif?v=2")
+    freeze(found, tmp_path / "frozen.json")
+    # Signed after the search, as other packages do.
+    for item in found.pre:
+        item.assets["red"].href += f"&{SECRET}"
+    freeze(found, tmp_path / "signed-later.json")
+    for name in ("frozen.json", "signed-later.json"):
+        text = (tmp_path / name).read_text()
+        assert "sig=" not in text
+        assert "abc" not in text
+        assert "msft:expiry" not in text
 
 
 def test_a_missing_band_is_named(tmp_path):
     item: pystac.Item = read_items(simple_event(tmp_path))[0]
     with pytest.raises(SceneError, match=r"band 'nir' on item before, found blue, green, red"):
-        find_asset(item, "nir")
+        find_band(item, "nir")
 
 
 def test_a_real_api_is_paged_through(tmp_path):
@@ -168,7 +516,7 @@ def test_a_real_api_is_paged_through(tmp_path):
     more = [scene(f"extra-{day}", f"2018-08-1{day}T01:00:00Z") for day in range(3)]
     items += [item.to_dict() for item in read_items(write_items(tmp_path / "more", more))]
     with serve(items) as address:
-        source = SourceSettings(api=address, days_before=60)
+        source = SourceSettings(catalogs=(address,), days_before=60)
         found = find_scenes(read_area(inner_area()), make_event("e", EVENT_TIME), source)
     assert sorted(names(found.pre)) == ["before", "extra-0", "extra-1", "extra-2"]
     assert names(found.post) == ["after"]

@@ -27,7 +27,7 @@ def write_inventory(path: Path, count: int = 6) -> Path:
 def given(tmp_path) -> dict[str, str]:
     """Options that work."""
     return {
-        "--items": str(simple_event(tmp_path)),
+        "--source": str(simple_event(tmp_path)),
         "--aoi": ",".join(str(value) for value in inner_area()),
         "--event-time": EVENT_TIME,
     }
@@ -49,7 +49,7 @@ def test_search_lists_and_freezes(given, tmp_path, capsys):
     assert run("search", given, "--out", str(tmp_path / "frozen.json")) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[-1] for line in lines[:3]] == ["before", "after", "surface"]
-    assert run("search", given | {"--items": str(tmp_path / "frozen.json")}) == 0
+    assert run("search", given | {"--source": str(tmp_path / "frozen.json")}) == 0
 
 
 def test_cube_is_written(given, tmp_path, capsys):
@@ -75,8 +75,8 @@ BAD = {
         "Expected a scene before the event",
     ),
     "no scene after": ({"--event-time": "2018-12-01"}, "Expected a scene after the event"),
-    "no items": ({"--items": "nothing.json"}, "Expected STAC items at"),
-    "no source": ({"--items": None}, "'source' is missing"),
+    "no items": ({"--source": "nothing.json"}, "Expected STAC items at"),
+    "no source": ({"--source": None}, "'source' is missing"),
     "unknown setting": ({"--set": "cube.bnads=1"}, "unknown setting 'cube.bnads'"),
     "setting without a value": ({"--set": "cube.bands"}, "Expected --set section.name=value"),
     "band that no item has": ({"--set": 'cube.bands=["nir"]'}, "band 'nir'"),
@@ -92,7 +92,7 @@ BAD = {
     "event in the year 9999": ({"--event-time": "9999-12-31"}, "1972 to 2100"),
     "endless search": ({"--set": "source.days_before=99999999999"}, "source.days_before"),
     "section that is a value": ({"--set": "event.time.x=1"}, "to be a section"),
-    "items are a folder": ({"--items": "."}, "Expected STAC items at"),
+    "items are a folder": ({"--source": "."}, "Expected STAC items at"),
     "negative resolution": ({"--resolution": "-10"}, "area.resolution"),
 }
 
@@ -228,7 +228,7 @@ def test_job_files_start_paths_from_the_data_folder(given, tmp_path, capsys):
     folder.mkdir()
     aoi = np.array(given["--aoi"].split(","), float).tolist()
     (folder / "job.toml").write_text(
-        f'[event]\ntime = "{EVENT_TIME}"\n[area]\naoi = {aoi}\n[source]\nitems = "items.json"\n'
+        f'[event]\ntime = "{EVENT_TIME}"\n[area]\naoi = {aoi}\n[source]\ncatalogs = "items.json"\n'
     )
     assert main(["search", "--job", str(folder / "job.toml"), "--data", str(tmp_path)]) == 0
     capsys.readouterr()
@@ -237,6 +237,6 @@ def test_job_files_start_paths_from_the_data_folder(given, tmp_path, capsys):
 
 
 def test_two_sources_are_refused(given, tmp_path, capsys):
-    words = ["--set", "source.api=https://stac.example"]
+    words = ["--set", "source.catalogs=https://stac.example"]
     assert run("search", given, *words) == 2
     assert "exactly one of 'items'" in error_of(capsys)

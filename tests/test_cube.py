@@ -1,16 +1,14 @@
 import numpy as np
 import odc.geo.xr  # noqa: F401
 import pytest
-import rasterio
 import rioxarray  # noqa: F401
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lscube import terrain
-from lscube.catalog import find_scenes, read_items
-from lscube.cube import open_cube, read_cube, write_cube
+from lscube.catalog import find_scenes
+from lscube.cube import open_cube, read_cube, unreadable_items, write_cube
 from lscube.cube.masks import AreaFlag, Reason
-from lscube.cube.radiometry import decide_radiometry
 from lscube.errors import AreaError, SceneError, SourceError, StoreError
 from lscube.events import make_event
 from lscube.grid import make_grid, read_area, snapped_grid
@@ -30,6 +28,8 @@ from tests.scenes import (
 
 SHAPE = (60, 90)
 GRID = snapped_grid((WEST, NORTH - 600, WEST + 900, NORTH), 10.0, EPSG)
+# Nothing widened: a pixel is as the classification says.
+PLAIN = CubeSettings(dilation=0.0, pre="first")
 DSM = Scene(
     "surface", "2016-01-01T00:00:00Z", surface((40, 50)), "alos-dem", 30.0, offset=(-300, 300)
 )
@@ -37,7 +37,9 @@ DSM = Scene(
 
 def scenes_of(items, area=None, **source):
     chosen = read_area(area or inner_area(SHAPE, 0.0))
-    return find_scenes(chosen, make_event("e", EVENT_TIME), SourceSettings(items=items, **source))
+    return find_scenes(
+        chosen, make_event("e", EVENT_TIME), SourceSettings(catalogs=(items,), **source)
+    )
 
 
 def optical(name, when, value, cloud=0.0, scl=None, **rest) -> Scene:
@@ -127,7 +129,7 @@ def test_the_first_clear_scene_in_order_is_taken(tmp_path):
             DSM,
         ],
     )
-    cube = open_cube(scenes_of(items), GRID).compute()
+    cube = open_cube(scenes_of(items), GRID, PLAIN).compute()
     red = cube["pre"].sel(band="red").values
     np.testing.assert_allclose(red[:, 30:], 0.1)
     np.testing.assert_allclose(red[20:, :30], 0.3)
@@ -187,72 +189,78 @@ def test_area_flags(tmp_path):
     assert np.isnan(cube["elevation"].values[:, 50:]).all()
 
 
-@pytest.mark.parametrize(
-    ("properties", "fields", "offset"),
-    [
-        ({}, {}, 0.0),
-        ({"s2:processing_baseline": "05.09"}, {}, -0.1),
-        ({"s2:processing_baseline": "03.01"}, {}, 0.0),
-        (
-            {"s2:processing_baseline": "05.09"},
-            {"raster:bands": [{"scale": 1e-4, "offset": -0.1}]},
-            -0.1,
-        ),
-        ({"s2:processing_baseline": "05.09"}, {"raster:scale": 1e-4, "raster:offset": -0.1}, -0.1),
-        (
-            {"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": True},
-            {"raster:bands": [{"scale": 1e-4, "offset": -0.1}]},
-            0.0,
-        ),
-    ],
-)
-def test_the_offset_is_decided_and_applied(tmp_path, properties, fields, offset):
+def test_the_offset_is_applied_and_recorded(tmp_path):
     after = optical("after", "2018-10-01T00:00:00Z", 2000)
-    after.properties |= properties
-    after.fields = fields
+    after.properties |= {"s2:processing_baseline": "05.09"}
     items = write_items(tmp_path, [optical("before", "2018-08-01T00:00:00Z", 1000), after, DSM])
     cube = open_cube(scenes_of(items), GRID)
-    np.testing.assert_allclose(cube["post"].sel(band="red"), 0.2 + offset, atol=1e-6)
-    assert cube.attrs["post_items"][0].startswith(f"after: reflectance offset {offset:g} (")
+    np.testing.assert_allclose(cube["post"].sel(band="red"), 0.1, atol=1e-6)
+    assert cube.attrs["post_items"] == ["after"]
+    assert cube.attrs["post_radiometry"][0].startswith("after: reflectance offset -0.1 (")
+    assert cube.attrs["post_levels"] == ["L2A"]
 
 
-def test_recorded_scenes_have_no_negative_dark_pixels(shared_data):
-    """Their `raster:bands` say -0.1 although the pixels have it applied."""
-    folder = shared_data / "sentinel2-33T-120m"
-    for item in read_items(folder / "items.json"):
-        radiometry = decide_radiometry(item, "red")
-        with rasterio.open(item.assets["red"].href) as source:
-            numbers = source.read(1, masked=True)
-        assert (numbers.compressed() * radiometry.scale + radiometry.offset >= 0).all()
+def broken(path, how="not a GeoTIFF"):
+    if how == "missing":
+        path.unlink()
+    elif how == "virtual":
+        # A VRT named .tif would read any file that its maker names.
+        path.write_text(
+            '<VRTDataset rasterXSize="60" rasterYSize="60"><VRTRasterBand dataType="UInt16" band="1">'
+            f"<SimpleSource><SourceFilename>{path.with_name('red.tif')}</SourceFilename>"
+            "</SimpleSource></VRTRasterBand></VRTDataset>"
+        )
+    else:
+        path.write_bytes(b"this is no GeoTIFF")
 
 
-def test_a_source_of_pixels_that_does_not_open_is_named(tmp_path):
+@pytest.mark.parametrize("how", ["not a GeoTIFF", "missing", "virtual"])
+def test_a_file_that_cannot_be_read_is_unobserved_and_named(tmp_path, caplog, how):
     items = simple_event(tmp_path)
-    (tmp_path / "after" / "green.tif").write_bytes(b"this is no GeoTIFF")
-    cube = open_cube(scenes_of(items), GRID)
-    with pytest.raises(SourceError, match=r"Expected a GeoTIFF or JPEG 2000 image at .*green.tif"):
-        cube.compute()
+    broken(tmp_path / "after" / "green.tif", how)
+    cube = open_cube(scenes_of(items), GRID).compute()
+    assert (cube["observed"] == Reason.UNREADABLE_SOURCE << 8).all()
+    assert np.isnan(cube["post"]).all()
+    np.testing.assert_allclose(cube["pre"].sel(band="red"), 0.1)
+    assert unreadable_items(cube) == {"post": ["after"]}
+    assert "green.tif" in caplog.text
 
 
-def test_a_virtual_raster_is_refused(tmp_path):
-    """A VRT named .tif would read any file that its maker names."""
-    items = simple_event(tmp_path)
-    target = tmp_path / "after" / "green.tif"
-    vrt = (
-        '<VRTDataset rasterXSize="60" rasterYSize="60"><VRTRasterBand dataType="UInt16" band="1">'
-        f"<SimpleSource><SourceFilename>{target.with_name('red.tif')}</SourceFilename>"
-        "</SimpleSource></VRTRasterBand></VRTDataset>"
+def test_another_scene_stands_in_for_one_that_cannot_be_read(tmp_path):
+    items = write_items(
+        tmp_path,
+        [
+            optical("first", "2018-08-01T00:00:00Z", 1000, 1),
+            optical("second", "2018-07-01T00:00:00Z", 3000, 2),
+            optical("third", "2018-06-01T00:00:00Z", 2000, 3),
+            optical("after", "2018-10-01T00:00:00Z", 2000),
+            DSM,
+        ],
     )
-    target.write_text(vrt)
-    with pytest.raises(SourceError, match=r"green.tif"):
-        open_cube(scenes_of(items), GRID).compute()
+    broken(tmp_path / "first" / "red.tif")
+    broken(tmp_path / "third" / "red.tif")
+    for method in ("first", "median", "clearest"):
+        cube = open_cube(scenes_of(items), GRID, CubeSettings(pre=method)).compute()
+        assert (cube["observed"] == 0).all()
+        np.testing.assert_allclose(cube["pre"].sel(band="red"), 0.3, rtol=1e-6)
+        wanted = ["first", "third"] if method == "median" else ["first"]
+        assert unreadable_items(cube) == {"pre": wanted}
+
+
+def test_a_surface_model_that_cannot_be_read_is_named(tmp_path):
+    items = simple_event(tmp_path)
+    broken(tmp_path / "surface" / "data.tif")
+    cube = open_cube(scenes_of(items), GRID).compute()
+    both = AreaFlag.NO_ELEVATION | AreaFlag.UNREADABLE_ELEVATION
+    assert ((cube["area"] & both) == both).all()
+    assert unreadable_items(cube) == {"dsm": ["surface"]}
 
 
 def test_a_missing_band_or_surface_asset_is_named(tmp_path):
     scenes = scenes_of(simple_event(tmp_path), dsm_asset="elevation")
     with pytest.raises(SceneError, match="band 'nir' on item before"):
         open_cube(scenes, GRID, CubeSettings(bands=("red", "nir")))
-    with pytest.raises(SceneError, match="asset 'elevation' of item surface, found data"):
+    with pytest.raises(SceneError, match="asset 'elevation' on item surface, found data"):
         open_cube(scenes, GRID)
 
 
@@ -278,16 +286,22 @@ def test_a_cube_survives_the_disk(tmp_path):
 
 
 def test_an_interrupted_cube_is_not_there(tmp_path):
-    items = simple_event(tmp_path)
-    (tmp_path / "after" / "green.tif").write_bytes(b"this is no GeoTIFF")
-    with pytest.raises(SourceError):
-        write_cube(open_cube(scenes_of(items), GRID), tmp_path / "cube.zarr")
+    cube = open_cube(scenes_of(simple_event(tmp_path)), GRID)
+
+    def fail(block):
+        raise SourceError("no space")
+
+    cube["post"] = cube["post"].copy(
+        data=cube["post"].data.map_blocks(fail, dtype="f4", meta=np.empty((0,) * 3))
+    )
+    with pytest.raises(SourceError, match="no space"):
+        write_cube(cube, tmp_path / "cube.zarr")
     assert not (tmp_path / "cube.zarr").exists()
 
 
 def test_iburi(shared_data):
     area = read_area((141.8915, 42.6835, 142.0270, 42.7690))
-    source = SourceSettings(items=shared_data / "iburi-2018" / "items.json")
+    source = SourceSettings(catalogs=(shared_data / "iburi-2018" / "items.json",))
     scenes = find_scenes(area, make_event("iburi", EVENT_TIME), source)
     grid = make_grid(area, 10.0)
     cube = open_cube(scenes, grid).compute()

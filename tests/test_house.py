@@ -118,7 +118,7 @@ items = str(simple_event(folder))
 area = ",".join(str(v) for v in inner_area())
 from tests.test_cli import write_inventory
 inventory = str(write_inventory(folder / "inventory.geojson"))
-given = ["--items", items, "--aoi", area, "--event-time", "2018-09-05T18:07:00Z"]
+given = ["--source", items, "--aoi", area, "--event-time", "2018-09-05T18:07:00Z"]
 assert main(["search", *given]) == 0
 assert main(["cube", *given, "--out", str(folder / "cube.zarr")]) == 0
 sys.stderr = sys.stdout

@@ -62,7 +62,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def scenes(folder):
-    source = SourceSettings(items=folder / "items.json")
+    source = SourceSettings(catalogs=(folder / "items.json",))
     return find_scenes(read_area(inner_area()), make_event("e", EVENT_TIME), source)
 
 
@@ -102,7 +102,7 @@ def test_the_map_is_placed_and_says_what_it_does_not_know(scenes, grid, model, t
 def test_pixels_of_the_edge_have_real_context(scenes, grid, model, tmp_path):
     """A larger area gives the same values where both are mapped."""
     small = map_region(scenes, grid, model, tmp_path / "small.zarr", settings=SMALL)
-    source = SourceSettings(items=tmp_path / "items.json")
+    source = SourceSettings(catalogs=(tmp_path / "items.json",))
     shutil.copytree(
         scenes.pre[0].assets["red"].href.rsplit("/", 2)[0], tmp_path, dirs_exist_ok=True
     )
@@ -143,7 +143,7 @@ def test_another_runs_store_is_refused_with_both_values(scenes, grid, model, tmp
 
 def test_an_interrupted_map_does_not_look_finished(grid, model, tmp_path):
     items = simple_event(tmp_path)
-    source = SourceSettings(items=items)
+    source = SourceSettings(catalogs=(items,))
     scenes = find_scenes(read_area(inner_area()), make_event("e", EVENT_TIME), source)
     good = (tmp_path / "after" / "green.tif").read_bytes()
     (tmp_path / "after" / "green.tif").write_bytes(b"no image")
@@ -182,7 +182,7 @@ def test_a_model_of_other_bands_or_resolution_is_refused(scenes, grid, model, tm
 
 
 def test_the_command_line_says_what_does_not_fit(folder, model, tmp_path, capsys):
-    given = ["--items", str(folder / "items.json"), "--event-time", EVENT_TIME]
+    given = ["--source", str(folder / "items.json"), "--event-time", EVENT_TIME]
     given += ["--aoi", ",".join(map(str, inner_area())), "--out", str(tmp_path / "map.zarr")]
     small = ["--set", "predict.core=32", "--set", "predict.margin=16"]
     words = ["predict", "--model", str(model.folder), *given]

@@ -32,7 +32,7 @@ time = "{EVENT_TIME}"
 [area]
 aoi = {list(inner_area())}
 [source]
-items = "items.json"
+catalogs = "items.json"
 [labels]
 inventory = "inventory.geojson"
 [train]

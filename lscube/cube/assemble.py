@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import dask.array as da
 import numpy as np
 import numpy.typing as npt
-import pystac
 import shapely
 import xarray as xr
 from affine import Affine
@@ -15,14 +15,20 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 from shapely.geometry.base import BaseGeometry
 
-from lscube.catalog import Scenes, find_asset, item_time
-from lscube.cube.composite import NO_DATE, Composite, compose, first_finite
+from lscube.catalog import Scenes
+from lscube.cube.composite import DATE, NO_DATE, NONE, REASON, UNREADABLE, Packed
 from lscube.cube.masks import AreaFlag, area_attributes, observed_attributes, reason_table
-from lscube.cube.radiometry import Radiometry, decide_radiometry
-from lscube.cube.reading import CLASSES, ELEVATION, REFLECTANCE, Chunks, reaches, stack_assets
-from lscube.errors import AreaError, SceneError
-from lscube.grid import epsg_of, project
+from lscube.cube.plan import Described, Reading, describe_side, describe_surface
+from lscube.cube.reading import Access, Chunks, overlaps
+from lscube.cube.shadow import REACH
+from lscube.cube.side import Block, SidePlan, read_block
+from lscube.cube.surface import Surface
+from lscube.cube.user_mask import UserMask, open_user_mask
+from lscube.grid import bounds_of, epsg_of, project
 from lscube.settings import CubeSettings
+
+SIDES = ("pre", "post", "dsm")
+"""Coordinate `side` of `unreadable`."""
 
 
 def open_cube(
@@ -30,8 +36,9 @@ def open_cube(
     grid: GeoBox,
     settings: CubeSettings = CubeSettings(),
     chunks: Chunks | None = None,
+    reading: Reading = Reading(),
 ) -> xr.Dataset:
-    """Open scenes as a lazy cube; nothing is read before something is computed.
+    """Open scenes as a lazy cube; no pixel is read before something is computed.
 
     Parameters
     ----------
@@ -40,51 +47,65 @@ def open_cube(
     grid
         The pixels, from `lscube.grid.make_grid`.
     settings
-        Bands and masks.
+        Bands, masks, composites.
     chunks
         Chunks along y and x; by default `settings.chunk`.
+    reading
+        How files are opened, and what was measured before (`lscube.cube.measure_scenes`).
 
     Returns
     -------
     xr.Dataset
         `pre`, `post` (band, y, x): reflectance, float32, NaN where unusable. `elevation` (y, x):
         metres. `observed` (y, x): uint16 flags, 0 = usable before and after. `area` (y, x): uint8
-        flags. `pre_date`, `post_date` (y, x): int16 days since 1970-01-01. Attributes name the
-        event, the items and each item's radiometry.
+        flags. `pre_date`, `post_date` (y, x): int16 days since 1970-01-01. `unreadable` (side, y,
+        x): int16, -1 or the place in `pre_items`, `post_items` or `dsm_items` of an item that could
+        not be read there. Attributes name the event, the items and each item's radiometry.
 
     Raises
     ------
     SceneError
-        An item lacks an asset or a band; no scene reaches the grid.
-    SourceError
-        On computing: a file cannot be read.
+        An item lacks an asset or a band, or its radiometry cannot be decided.
+    AreaError
+        No scene reaches the grid.
     """
     chunks = chunks or _even_chunks(grid, settings.chunk)
-    pre, pre_notes = _side(scenes.pre, scenes, grid, settings, chunks)
-    post, post_notes = _side(scenes.post, scenes, grid, settings, chunks)
-    elevation = _elevation(scenes, grid, chunks)
+    pre = describe_side("pre", scenes, grid, settings, reading)
+    post = describe_side("post", scenes, grid, settings, reading)
+    tiles = describe_surface(scenes, grid)
+    surface = _elevation(tiles, grid, chunks, reading.access)
+    before = _image("pre", pre, tiles, grid, chunks, settings, reading)
+    after = _image("post", post, tiles, grid, chunks, settings, reading)
+    elevation, missing = surface[0], surface[1].astype(np.int16)
+    unreadable = da.stack([before.unreadable, after.unreadable, missing])
+    observed = before.reason.astype(np.uint16) | (after.reason.astype(np.uint16) << 8)
     outside = _outside(project(scenes.area, epsg_of(grid)), grid, chunks)
-    observed = pre.reason.astype(np.uint16) | (post.reason.astype(np.uint16) << 8)
     area = outside | da.where(da.isnan(elevation), AreaFlag.NO_ELEVATION, 0).astype(np.uint8)
+    area |= da.where(missing != NONE, AreaFlag.UNREADABLE_ELEVATION, 0).astype(np.uint8)
     date = {"units": "days since 1970-01-01", "_FillValue": np.int16(NO_DATE)}
     image, plane = ("band", "y", "x"), ("y", "x")
+    lost = {"long_name": "item that could not be read, by its place in the list of items; -1: none"}
     cube = xr.Dataset(
         {
-            "pre": (image, pre.reflectance, {"long_name": "reflectance before the event"}),
-            "post": (image, post.reflectance, {"long_name": "reflectance after the event"}),
+            "pre": (image, before.reflectance, {"long_name": "reflectance before the event"}),
+            "post": (image, after.reflectance, {"long_name": "reflectance after the event"}),
             "elevation": (plane, elevation, {"long_name": "surface elevation", "units": "m"}),
             "observed": (plane, observed, observed_attributes()),
             "area": (plane, area, area_attributes()),
-            "pre_date": (plane, pre.date, {"long_name": "day of the pre-event pixel", **date}),
-            "post_date": (plane, post.date, {"long_name": "day of the post-event pixel", **date}),
+            "pre_date": (plane, before.date, {"long_name": "day of the pre-event pixel", **date}),
+            "post_date": (plane, after.date, {"long_name": "day of the post-event pixel", **date}),
+            "unreadable": (("side", *plane), unreadable.rechunk({0: 3}), lost),
         },
-        coords={"band": list(settings.bands), **xr_coords(grid)},
+        coords={"band": list(settings.bands), "side": list(SIDES), **xr_coords(grid)},
         attrs={
             "event_id": scenes.event.id,
             "event_time": f"{scenes.event.start:%Y-%m-%dT%H:%M:%SZ}",
-            "pre_items": pre_notes,
-            "post_items": post_notes,
+            "event_end": f"{scenes.event.end:%Y-%m-%dT%H:%M:%SZ}",
+            **pre.attributes("pre"),
+            **post.attributes("post"),
             "dsm_items": [item.id for item in scenes.dsm],
+            "shift": list(reading.shift),
+            "notes": list(scenes.notes),
         },
     )
     for variable in cube.data_vars.values():
@@ -97,84 +118,101 @@ def _even_chunks(grid: GeoBox, size: int) -> Chunks:
     return rows, columns
 
 
-def _side(
-    items: tuple[pystac.Item, ...],
-    scenes: Scenes,
+@dataclass(frozen=True)
+class _Image:
+    """One side of the event, lazily: reflectance, and the planes of `lscube.cube.composite`."""
+
+    reflectance: da.Array
+    reason: da.Array
+    date: da.Array
+    unreadable: da.Array
+
+
+def _image(
+    side: Literal["pre", "post"],
+    found: Described,
+    tiles: Surface,
     grid: GeoBox,
-    settings: CubeSettings,
     chunks: Chunks,
-) -> tuple[Composite, list[str]]:
-    """One side of the event, and a note on each item that went into it."""
-    found = [(item, [find_asset(item, band) for band in settings.bands]) for item in items]
-    used = [(item, keys) for item, keys in found if reaches(item, keys[0], grid)]
-    if not used:
-        raise AreaError(
-            f"Expected scenes over the grid {tuple(grid.boundingbox)}, none of "
-            f"{', '.join(item.id for item in items)} reaches it; choose another area or source."
-        )
-    chosen, keys = [item for item, _ in used], [own for _, own in used]
-    numbers = stack_assets(chosen, keys, settings.bands, REFLECTANCE, grid, chunks)
-    radiometry = tuple(decide_radiometry(item, settings.bands[0]) for item in chosen)
-    composite = compose(
-        numbers,
-        _classification(chosen, scenes.scl_asset, grid, chunks),
-        radiometry,
-        tuple(_day(item) for item in chosen),
-        reason_table(settings.mask_classes),
+    settings: CubeSettings,
+    reading: Reading,
+) -> _Image:
+    """One task per chunk, which gives reflectance, then reason, date and unreadable item."""
+    bands = len(settings.bands)
+    plan = SidePlan(
+        method=settings.pre if side == "pre" else settings.post,
+        bands=bands,
+        reasons=reason_table(settings.mask_classes),
+        dilation=settings.dilation,
+        cloud_mask=reading.cloud_mask,
+        user_masks=_user_masks(side, settings, epsg_of(grid)),
+        shift=reading.shift if side == "post" else (0.0, 0.0),
+        access=reading.access,
     )
-    notes = [
-        _note(item, own, scenes.scl_asset) for item, own in zip(chosen, radiometry, strict=True)
-    ]
-    return composite, notes
+    east, north = (abs(value) for value in plan.shift)
+
+    def block(cell: GeoBox) -> Block:
+        west_, south, east_, north_ = bounds_of(cell)
+        near = (west_ - east, south - north, east_ + east, north_ + north)
+        scenes = tuple(s for s in found.scenes if overlaps(s.bands[0].extent, near))
+        lit = settings.terrain_shadow and any(scene.sun is not None for scene in scenes)
+        return Block(cell, scenes, tiles.near(cell, REACH) if lit else None)
+
+    packed = _per_chunk(_read_packed, _cells(grid, chunks, block), chunks, bands + 3, plan=plan)
+    reason, date, unreadable = (packed[plane] for plane in (REASON, DATE, UNREADABLE))
+    return _Image(
+        packed[:bands],
+        reason.astype(np.uint8),
+        date.astype(np.int16),
+        unreadable.astype(np.int16),
+    )
 
 
-def _note(item: pystac.Item, radiometry: Radiometry, scl: str) -> str:
-    note = f"{item.id}: reflectance offset {radiometry.offset:g} ({radiometry.reason})"
-    if _scl_key(item, scl) is None:
-        note += f"; no scene classification (asset '{scl}'), all taken as clear"
-    return note
+def _read_packed(blocks: npt.NDArray[Any], plan: SidePlan) -> Packed:
+    return read_block(blocks[0, 0], plan)
 
 
-def _day(item: pystac.Item) -> int:
-    return int(np.datetime64(item_time(item).replace(tzinfo=None), "D").astype(int))
+def _elevation(tiles: Surface, grid: GeoBox, chunks: Chunks, access: Access) -> da.Array:
+    """Elevation, and the index of a tile that cannot be read."""
+    cells = _cells(grid, chunks, lambda cell: (cell, tiles.near(cell)))
+    return _per_chunk(_read_elevation, cells, chunks, 2, access=access)
 
 
-CLEAR = 7
-"""SCL's "unclassified", which is usable: stands in where an item has no classification."""
+def _read_elevation(blocks: npt.NDArray[Any], access: Access) -> npt.NDArray[np.float32]:
+    cell, surface = blocks[0, 0]
+    elevation, unreadable = surface.read(cell, access)
+    return np.stack([elevation, unreadable.astype(np.float32)])
 
 
-def _classification(items: list[pystac.Item], name: str, grid: GeoBox, chunks: Chunks) -> da.Array:
-    """Scene classification (item, y, x); scenes without one are taken as clear."""
-    planes = []
-    for item in items:
-        key = _scl_key(item, name)
-        if key is None:
-            planes.append(da.full((1, *grid.shape), CLEAR, np.uint8, chunks=((1,), *chunks)))
-        else:
-            planes.append(stack_assets([item], [[key]], ["scl"], CLASSES, grid, chunks)[:, 0])
-    return da.concatenate(planes)
+def _cells(grid: GeoBox, chunks: Chunks, make: Any) -> npt.NDArray[Any]:
+    """One object per chunk, made from the chunk's grid."""
+    edges = [np.concatenate([[0], np.cumsum(sizes)]).tolist() for sizes in chunks]
+    cells = np.empty((len(chunks[0]), len(chunks[1])), object)
+    for row, column in np.ndindex(*cells.shape):
+        rows = slice(edges[0][row], edges[0][row + 1])
+        columns = slice(edges[1][column], edges[1][column + 1])
+        cells[row, column] = make(grid[rows, columns])
+    return cells
 
 
-def _scl_key(item: pystac.Item, name: str) -> str | None:
-    return next((key for key in (name, name.upper(), name.lower()) if key in item.assets), None)
+def _per_chunk(
+    function: Any, cells: npt.NDArray[Any], chunks: Chunks, planes: int, **common: Any
+) -> da.Array:
+    """Call a function once per chunk; each task carries no more than its own chunk's object."""
+    return da.map_blocks(
+        function,
+        da.from_array(cells, chunks=1),
+        new_axis=0,
+        chunks=((planes,), *chunks),
+        dtype=np.float32,
+        meta=np.empty((0, 0, 0), np.float32),
+        **common,
+    )
 
 
-def _elevation(scenes: Scenes, grid: GeoBox, chunks: Chunks) -> da.Array:
-    key = scenes.dsm_asset
-    for item in scenes.dsm:
-        if key not in item.assets:
-            raise SceneError(
-                f"Expected elevation in asset '{key}' of item {item.id}, found "
-                f"{', '.join(sorted(item.assets))}; set source.dsm_asset."
-            )
-    tiles = [item for item in scenes.dsm if reaches(item, key, grid)]
-    if not tiles:
-        raise SceneError(
-            f"Expected a surface model over the grid {tuple(grid.boundingbox)}, none of "
-            f"{', '.join(item.id for item in scenes.dsm)} reaches it; add its items to the source."
-        )
-    keys = [[key]] * len(tiles)
-    return first_finite(stack_assets(tiles, keys, [key], ELEVATION, grid, chunks)[:, 0])
+def _user_masks(side: str, settings: CubeSettings, epsg: int) -> tuple[UserMask, ...]:
+    own = settings.pre_mask if side == "pre" else settings.post_mask
+    return tuple(open_user_mask(path, epsg) for path in (settings.mask, own) if path is not None)
 
 
 def _outside(area: BaseGeometry, grid: GeoBox, chunks: Chunks) -> da.Array:
@@ -205,3 +243,14 @@ def _outside_block(
     shapely.prepare(near)
     inside = shapely.contains_xy(near, *np.meshgrid(x, y))
     return np.where(inside, 0, AreaFlag.OUTSIDE_AREA).astype(np.uint8)
+
+
+def unreadable_items(dataset: xr.Dataset) -> dict[str, list[str]]:
+    """Ids of the items that could not be read, by side ("pre", "post", "dsm"); computes `unreadable`."""
+    named = {}
+    for side in dataset["side"].values.tolist():
+        indices = np.unique(dataset["unreadable"].sel(side=side).values)
+        ids = [dataset.attrs[f"{side}_items"][index] for index in indices.tolist() if index >= 0]
+        if ids:
+            named[str(side)] = ids
+    return named

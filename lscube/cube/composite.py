@@ -1,128 +1,170 @@
-"""One image from several scenes: for each pixel the first scene, in their order, that shows it."""
+"""One image from several looks: for each pixel the first clear one, the clearest scene's, or the median."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import numpy.typing as npt
 
 from lscube.cube.masks import Reason
-from lscube.cube.radiometry import Radiometry
+from lscube.settings import Composite
 
 NO_DATE = -32768
 """`pre_date` and `post_date` of a pixel that no scene shows."""
 
+NONE = -1
+"""`unreadable` of a pixel whose scenes could all be read."""
+
+
+Counts = npt.NDArray[Any]
+
 
 @dataclass(frozen=True)
-class Composite:
-    """One side of the event, lazily."""
+class Look:
+    """What one satellite pass shows of a block."""
 
-    reflectance: da.Array
-    """float32 (band, y, x), NaN where unusable."""
-    reason: da.Array
-    """uint8 (y, x): 0 where usable, else the reasons of all scenes."""
-    date: da.Array
-    """int16 (y, x), days since 1970-01-01; `NO_DATE` where unusable."""
+    reflectance: npt.NDArray[np.float32]
+    """(band, y, x); anything where `reason` is not 0."""
+    reason: npt.NDArray[np.uint8]
+    """(y, x): 0 where usable, else bits of `Reason`."""
+    unreadable: npt.NDArray[np.int16]
+    """(y, x): index of a scene that could not be read there, else `NONE`."""
+    day: int
+    """Days since 1970-01-01."""
+
+
+Packed = npt.NDArray[np.float32]
+"""One side of the event within a block, (band + 3, y, x): the bands' reflectance (NaN where unusable),
+then `REASON`, `DATE` and `UNREADABLE` (small whole numbers, exact in float32)."""
+
+REASON, DATE, UNREADABLE = -3, -2, -1
+"""Planes after the bands. Reason: 0 where usable, else the bits of all looks. Date: days since 1970-01-01,
+`NO_DATE` where unusable; of a median the latest. Unreadable: index of a scene that could not be read
+there, else `NONE`."""
+
+
+@dataclass
+class _Image:
+    """What has been composed so far."""
+
+    reflectance: npt.NDArray[np.float32]
+    reason: npt.NDArray[np.uint8]
+    date: npt.NDArray[np.int16]
+    unreadable: npt.NDArray[np.int16]
 
 
 def compose(
-    numbers: da.Array,
-    classes: da.Array,
-    radiometry: tuple[Radiometry, ...],
-    days: tuple[int, ...],
-    reasons: npt.NDArray[np.uint8],
-) -> Composite:
-    """Composite scenes in their order of preference.
+    looks: Iterable[Look],
+    method: Composite,
+    bands: int,
+    shape: tuple[int, int],
+    blocked: npt.NDArray[np.bool_] | None = None,
+) -> Packed:
+    """Composite looks in their order of preference.
 
     Parameters
     ----------
-    numbers
-        Digital numbers, uint16 (item, band, y, x), 0 = no data, one chunk per item.
-    classes
-        Scene classification, uint8 (item, y, x), chunked alike.
-    radiometry, days
-        For each item its scale and offset, and its day since 1970-01-01.
-    reasons
-        Reason of each class, shape (256,).
+    looks
+        Drawn one by one; with "first" and "clearest" no more than are needed.
+    method
+        "first": the first look that shows a pixel clear. "clearest": the first that has data there,
+        clear or not. "median": of all that are clear.
+    bands, shape
+        Of the image.
+    blocked
+        (y, x): pixels that the user has masked.
     """
-    bands = numbers.shape[1]
-    # One task and one array per chunk: reflectance, then reason and date (small whole numbers,
-    # exact in float32).
-    packed = da.blockwise(
-        _compose_block,
-        "byx",
-        numbers,
-        "tbyx",
-        classes,
-        "tyx",
-        adjust_chunks={"b": bands + 2},
-        concatenate=False,
-        dtype=np.float32,
-        meta=np.empty((0, 0, 0), np.float32),
-        radiometry=radiometry,
-        days=days,
-        reasons=reasons,
+    packed = np.full((bands + 3, *shape), np.nan, np.float32)
+    image = _Image(
+        packed[:bands],
+        np.zeros(shape, np.uint8),
+        np.full(shape, NO_DATE, np.int16),
+        np.full(shape, NONE, np.int16),
     )
-    return Composite(
-        packed[:bands], packed[bands].astype(np.uint8), packed[bands + 1].astype(np.int16)
-    )
+    wanted = np.ones(shape, bool) if blocked is None else ~blocked
+    if wanted.any():
+        if method == "median":
+            missing = _median(looks, image, wanted)
+        else:
+            missing = _first(looks, image, wanted, any_data=method == "clearest")
+        image.reason[~missing] = 0
+        image.reason[missing & (image.reason == 0)] = Reason.NO_DATA
+    if blocked is not None:
+        image.reason[blocked] = Reason.MASKED_BY_USER
+    packed[REASON], packed[DATE], packed[UNREADABLE] = image.reason, image.date, image.unreadable
+    return packed
 
 
-def _compose_block(
-    numbers: list[npt.NDArray[np.uint16]],
-    classes: list[npt.NDArray[np.uint8]],
-    *,
-    radiometry: tuple[Radiometry, ...],
-    days: tuple[int, ...],
-    reasons: npt.NDArray[np.uint8],
-) -> npt.NDArray[np.float32]:
-    _, bands, *shape = _first(numbers).shape
-    out = np.full((bands + 2, *shape), np.nan, np.float32)
-    missing = np.ones(shape, bool)
-    why = np.zeros(shape, np.uint8)
-    date = np.full(shape, NO_DATE, np.float32)
-    for dn, scl, item, day in zip(_one(numbers), _one(classes), radiometry, days, strict=True):
-        item_why = reasons[scl[0]] | np.where((dn[0] == 0).any(axis=0), Reason.NO_DATA, 0).astype(
-            np.uint8
-        )
-        take = missing & (item_why == 0)
-        values = dn[0] * np.float32(item.scale) + np.float32(item.offset)
-        np.copyto(out[:bands], values, where=take)
-        date[take] = day
-        why |= item_why
+def _first(
+    looks: Iterable[Look], image: _Image, wanted: npt.NDArray[np.bool_], any_data: bool
+) -> npt.NDArray[np.bool_]:
+    """Fill pixel by pixel until nothing is open; gives where nothing was found."""
+    open_ = wanted.copy()
+    missing = wanted.copy()
+    for look in looks:
+        clear = look.reason == 0
+        take = open_ & clear
+        _note(look, image, open_)
+        np.copyto(image.reflectance, look.reflectance, where=take)
+        np.copyto(image.date, np.int16(look.day), where=take)
         missing &= ~take
-    out[bands] = np.where(missing, why, 0)
-    out[bands + 1] = date
-    return out
+        closed = (look.reason & NOT_SEEN) == 0 if any_data else clear
+        open_ &= ~closed
+        if not open_.any():
+            break
+    return missing
 
 
-def _one(blocks: Any) -> list[Any]:
-    """Blocks along the contracted item axis: a list, or a single array where there is one item."""
-    return blocks if isinstance(blocks, list) else [blocks]
+NOT_SEEN = np.uint8(Reason.NO_DATA | Reason.UNREADABLE_SOURCE)
+"""Reasons for which a scene says nothing of a pixel, not even that it is cloudy."""
 
 
-def _first(blocks: Any) -> Any:
-    return _one(blocks)[0]
+def _median(
+    looks: Iterable[Look], image: _Image, wanted: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Median of the clear looks; gives where there is none."""
+    seen = []
+    for look in looks:
+        clear = wanted & (look.reason == 0)
+        _note(look, image, wanted)
+        np.maximum(image.date, np.where(clear, look.day, NO_DATE).astype(np.int16), out=image.date)
+        if clear.any():
+            seen.append((look.reflectance, clear))
+    if not seen:
+        return wanted.copy()
+    count: Counts = np.stack([clear for _, clear in seen]).sum(axis=0, dtype=np.int16)
+    for band in range(image.reflectance.shape[0]):
+        # What is not clear sorts to the end.
+        values = np.stack([np.where(clear, plane[band], np.inf) for plane, clear in seen])
+        image.reflectance[band] = _middle(values, count)
+    missing: npt.NDArray[np.bool_] = wanted & (count == 0)
+    return missing
 
 
-def first_finite(surfaces: da.Array) -> da.Array:
-    """For each pixel the first value that is not NaN: (item, y, x) to (y, x)."""
-    return da.blockwise(
-        _first_finite_block,
-        "yx",
-        surfaces,
-        "tyx",
-        concatenate=False,
-        dtype=surfaces.dtype,
-        meta=np.empty((0, 0), surfaces.dtype),
-    )
+def _middle(values: npt.NDArray[np.float32], count: Counts) -> npt.NDArray[np.float32]:
+    """Median of the first `count` of the sorted values, NaN where there are none."""
+    values.sort(axis=0)
+    low = np.take_along_axis(values, np.maximum(count - 1, 0)[None] // 2, 0)[0]
+    high = np.take_along_axis(values, np.minimum(count // 2, len(values) - 1)[None], 0)[0]
+    even = count % 2 == 0
+    middle = np.where(even & (count > 0), (low + high) / 2, low)
+    return np.where(count > 0, middle, np.nan).astype(np.float32)
 
 
-def _first_finite_block(surfaces: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    out: npt.NDArray[np.float32] = _first(surfaces)[0].copy()
-    for surface in _one(surfaces)[1:]:
-        np.copyto(out, surface[0], where=np.isnan(out))
-    return out
+SHARE = 31
+"""Of so many pixels, one is left to each further scene that cannot be read."""
+
+
+def _note(look: Look, image: _Image, where: npt.NDArray[np.bool_]) -> None:
+    """Keep a look's reasons, and which of its scenes could not be read."""
+    np.bitwise_or(image.reason, look.reason, out=image.reason, where=where)
+    lost = where & (look.unreadable != NONE)
+    if lost.any():
+        # Where several cannot be read, each has some pixels to its name.
+        turn = np.arange(lost.size).reshape(lost.shape) % SHARE == look.unreadable % SHARE
+        np.copyto(
+            image.unreadable, look.unreadable, where=lost & ((image.unreadable == NONE) | turn)
+        )

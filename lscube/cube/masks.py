@@ -1,7 +1,8 @@
-"""Why a pixel is unusable: the bits of `observed` and how the scene classification sets them."""
+"""Why a pixel is unusable: the bits of `observed`, who sets them, and how clouds are widened."""
 
 from __future__ import annotations
 
+import math
 from enum import IntFlag
 
 import numpy as np
@@ -26,6 +27,7 @@ class AreaFlag(IntFlag):
 
     OUTSIDE_AREA = 1
     NO_ELEVATION = 2
+    UNREADABLE_ELEVATION = 4
 
 
 SCL_REASONS = {
@@ -49,6 +51,55 @@ def reason_table(classes: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     return table
 
 
+def halo_of(distance: float, resolution: float) -> int:
+    """Pixels around a block that `dilate` needs, for `distance` and `resolution` in metres."""
+    return math.floor(distance / resolution + _ROUNDING)
+
+
+def dilate(reason: npt.NDArray[np.uint8], bits: int, radius: float) -> npt.NDArray[np.uint8]:
+    """Widen what sets certain bits by a disc, each bit on its own.
+
+    A disc is a stack of rows of different lengths, so one pass lengthens the marked rows step by
+    step and lays them above and below: bitwise "or" alone, for all bits at once (some 40 times as
+    fast as a distance transform for each of two bits, with discs of 6 pixels).
+
+    Parameters
+    ----------
+    reason
+        Bits of `Reason`, shape (y, x).
+    bits
+        Those to widen; the others stay as they are.
+    radius
+        In pixels, between centres; a pixel at just this distance still gets the bit.
+
+    Returns
+    -------
+    uint8 array, shape (y, x)
+        What lies within `halo_of` of an edge lacks what is marked beyond it.
+    """
+    marked = reason & np.uint8(bits)
+    result = reason.copy()
+    if not marked.any():
+        return result
+    row = marked.copy()
+    reach = 0
+    radius += _ROUNDING
+    for distance in range(math.floor(radius), -1, -1):
+        half_row = math.isqrt(math.floor(radius**2 - distance**2))
+        for step in range(reach + 1, half_row + 1):
+            row[:, step:] |= marked[:, :-step]
+            row[:, :-step] |= marked[:, step:]
+        reach = half_row
+        rest = max(len(row) - distance, 0)
+        result[distance:] |= row[:rest]
+        result[:rest] |= row[distance:]
+    return result
+
+
+_ROUNDING = 1e-6
+"""60 m at 0.3 m are 200 pixels, not 199.99999999999997."""
+
+
 def observed_attributes() -> dict[str, object]:
     """CF attributes of `observed`: low byte before, high byte after the event."""
     names = [reason.name.lower() for reason in Reason if reason.name]
@@ -63,7 +114,7 @@ def observed_attributes() -> dict[str, object]:
 def area_attributes() -> dict[str, object]:
     """CF attributes of `area`."""
     return {
-        "long_name": "outside the area of interest, or without elevation",
+        "long_name": "outside the area of interest, or without a surface model that can be read",
         "flag_masks": [int(flag) for flag in AreaFlag],
         "flag_meanings": " ".join(flag.name.lower() for flag in AreaFlag if flag.name),
     }

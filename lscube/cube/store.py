@@ -26,11 +26,9 @@ def write_cube(cube: xr.Dataset, path: Path) -> None:
         raise StoreError(
             f"Expected no file at {path}, found one; remove it or choose another name."
         )
-    # Zarr v3 has no specification of fixed-length strings.
-    plain = cube.assign_coords(band=cube["band"].astype(object))
     with appearing(path) as partial:
         shutil.rmtree(partial, ignore_errors=True)
-        plain.to_zarr(partial, zarr_format=3, consolidated=False)
+        storable(cube).to_zarr(partial, zarr_format=3, consolidated=False)
 
 
 def read_cube(path: Path) -> xr.Dataset:
@@ -50,3 +48,9 @@ def read_cube(path: Path) -> xr.Dataset:
             f"Expected a cube at {path}, but it cannot be opened ({error}); write one with `lscube cube`."
         ) from None
     return cube
+
+
+def storable(dataset: xr.Dataset) -> xr.Dataset:
+    """With names as Zarr v3 can keep them: it has no specification of fixed-length strings."""
+    texts = {name: c.astype(object) for name, c in dataset.coords.items() if c.dtype.kind == "U"}
+    return dataset.assign_coords(texts)

@@ -9,7 +9,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
 from lscube.catalog import Scenes
-from lscube.cube import open_cube
+from lscube.cube import Reading, open_cube
 from lscube.grid import Lattice
 from lscube.learn import LoadedModel, check_cube
 from lscube.mapping.store import is_finished, make_manifest, open_store, write_store
@@ -24,6 +24,7 @@ def map_region(
     store: Path,
     cube: CubeSettings = CubeSettings(),
     settings: PredictSettings = PredictSettings(),
+    reading: Reading = Reading(),
 ) -> xr.Dataset:
     """Write the landslide probability of an area to a new Zarr store.
 
@@ -42,11 +43,14 @@ def map_region(
         settings, it is opened and nothing is computed.
     cube, settings
         Bands and masks; the window lattice.
+    reading
+        How files are opened, and what was measured before.
 
     Returns
     -------
     xr.Dataset
-        The map, lazily: `probability` (y, x) 0..1, `observed`, `area`, `post_date`.
+        The map, lazily: `probability` (y, x) 0..1, `observed`, `area`, `post_date`, and
+        `unreadable` (see `lscube.open_cube`).
 
     Raises
     ------
@@ -60,7 +64,8 @@ def map_region(
     cores = lattice.cover(grid)
     manifest = make_manifest(scenes, cores, model.card, cube, settings)
     if not is_finished(store, manifest):
-        write_store(_lazy_map(scenes, cores, model, lattice, cube, settings), store, manifest)
+        plan = (scenes, cores, model, lattice, cube, settings, reading)
+        write_store(_lazy_map(*plan), store, manifest)
     return open_map(store)
 
 
@@ -82,23 +87,25 @@ def _lazy_map(
     lattice: Lattice,
     cube: CubeSettings,
     settings: PredictSettings,
+    reading: Reading,
 ) -> xr.Dataset:
     chunks = tuple(lattice.chunks(pixels, settings.chunk_cores) for pixels in cores.shape)
     padded_chunks = tuple(lattice.padded_chunks(own) for own in chunks)
-    padded = open_cube(scenes, lattice.padded(cores), cube, (padded_chunks[0], padded_chunks[1]))
+    outer = (padded_chunks[0], padded_chunks[1])
+    padded = open_cube(scenes, lattice.padded(cores), cube, outer, reading)
     margin = lattice.margin
     inner = {
         axis: slice(margin, margin + pixels)
         for axis, pixels in zip(("y", "x"), cores.shape, strict=True)
     }
-    kept = padded[["observed", "area", "post_date"]].isel(inner).drop_vars(("y", "x"))
+    kept = padded[["observed", "area", "post_date", "unreadable"]].isel(inner).drop_vars(("y", "x"))
     values = probability(network_input(padded), model.predict, lattice)
     return xr.Dataset(
         {
             "probability": (("y", "x"), values, _ATTRIBUTES),
             **{name: variable.variable for name, variable in kept.data_vars.items()},
         },
-        coords=xr_coords(cores),
+        coords={"side": padded["side"], **xr_coords(cores)},
         attrs=padded.attrs,
     )
 

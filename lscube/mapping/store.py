@@ -13,7 +13,8 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from lscube import __version__
-from lscube.catalog import Scenes
+from lscube.catalog import Scenes, unsigned
+from lscube.cube.store import storable
 from lscube.errors import StoreError
 from lscube.files import appearing
 from lscube.grid import epsg_of
@@ -59,7 +60,7 @@ def make_manifest(
             "transform": list(grid.affine)[:6],
         },
         "items": {
-            item.id: sorted(asset.href.split("?", 1)[0] for asset in item.assets.values())
+            item.id: sorted(unsigned(asset.href) for asset in item.assets.values())
             for item in items
         },
     }
@@ -117,7 +118,7 @@ def write_store(dataset: xr.Dataset, store: Path, manifest: Manifest) -> None:
     StoreError
         The store cannot be written.
     """
-    template = dataset.assign_attrs({_MANIFEST: manifest})
+    template = storable(dataset).assign_attrs({_MANIFEST: manifest})
     with appearing(store) as partial:
         if partial.exists():
             shutil.rmtree(partial)
@@ -143,6 +144,7 @@ def _encoding(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
         "observed": {"fill_value": np.uint16(1 | 1 << 8), **chunks},
         "area": {"fill_value": np.uint8(1), **chunks},
         "post_date": {"_FillValue": date_fill, "fill_value": date_fill, **chunks},
+        "unreadable": {"fill_value": np.int16(-1), "chunks": (3, *chunks["chunks"])},
     }
 
 

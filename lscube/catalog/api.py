@@ -1,0 +1,195 @@
+"""Asking a STAC API, with pystac-client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import requests
+import shapely
+from pystac import Link
+from pystac.utils import make_absolute_href
+from pystac_client import ItemSearch
+from pystac_client.stac_api_io import StacApiIO
+from shapely.geometry.base import BaseGeometry
+
+from lscube.catalog.static import links_of
+from lscube.catalog.unsigning import unsigned
+from lscube.catalog.web import FetchError, Patience, fetch_json
+from lscube.errors import SceneError
+
+PAGE = 100
+"""Items per page that an API is asked for."""
+
+MOST_VERTICES = 500
+"""An area with more vertices is searched by the hulls of its parts."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a catalogue is asked for."""
+
+    area: BaseGeometry
+    """EPSG:4326."""
+    collections: tuple[str, ...]
+    """Ids of collections."""
+    times: tuple[datetime, datetime] | None = None
+    """First and last instant (UTC), None for any time."""
+    known: bool = False
+    """Whether the collections are known to be there; an API may refuse ids that it does not have."""
+
+
+class PatientIO(StacApiIO):
+    """pystac-client's requests, repeated as a whole where that may help, and bounded.
+
+    pystac-client leaves retries to urllib3, which does not repeat a request whose answer breaks off,
+    and takes a page without items for the end of the answer.
+    """
+
+    def __init__(self, patience: Patience) -> None:
+        super().__init__(max_retries=None)
+        self.patience = patience
+        self._address = ""
+
+    def request(
+        self,
+        href: str,
+        method: str | None = None,
+        headers: dict[str, str] | None = None,
+        parameters: dict[str, Any] | None = None,
+    ) -> str:
+        """Get a document."""
+        post = (method or "GET").upper() == "POST"
+        if self._address:  # links may be relative to the page that they stand on
+            href = make_absolute_href(href, self._address)
+        if parameters and not post:
+            href = str(requests.Request("GET", href, params=parameters).prepare().url)
+        if not href.startswith(("http://", "https://")):
+            raise FetchError(href, "it is no web address")
+        self._address = href
+        body = (parameters or {}) if post else None
+        return json.dumps(fetch_json(self.session, href, self.patience, body, headers))
+
+    def get_pages(
+        self, url: str, method: str | None = None, parameters: dict[str, Any] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Go through the pages of an answer.
+
+        Raises
+        ------
+        FetchError
+            A page cannot be had or is none, or the pages have no end.
+        """
+        seen: set[str] = set()
+        page = self.read_json(url, method=method, parameters=parameters)
+        for _ in range(self.patience.pages):
+            member = "collections" if "collections" in page else "features"
+            if not isinstance(page.get(member), list):
+                raise FetchError(url, f"what came has no {member}")
+            fresh = _fresh(page[member], seen)
+            if page[member] and not fresh:
+                raise FetchError(url, "its pages repeat themselves")
+            if fresh:
+                yield {**page, member: fresh}
+            following = links_of(page, "next")
+            if not following:
+                return
+            page = self.read_json(Link.from_dict(following[0]), parameters=parameters)
+        raise FetchError(url, f"it has more than {self.patience.pages} pages")
+
+
+def _fresh(entries: list[Any], seen: set[str]) -> list[Any]:
+    """Entries that are not among those seen; pages overlap where a catalogue grows meanwhile."""
+    fresh = []
+    for entry in entries:
+        key = (
+            json.dumps([entry.get("collection"), entry.get("id")])
+            if isinstance(entry, dict)
+            else ""
+        )
+        if not key or key not in seen:
+            fresh.append(entry)
+        seen.add(key)
+    return fresh
+
+
+def search_api(
+    address: str,
+    link: dict[str, Any],
+    landing_page: dict[str, Any],
+    query: Query,
+    patience: Patience,
+) -> tuple[list[dict[str, Any]], str]:
+    """Ask for everything that a query is about, page by page.
+
+    Parameters
+    ----------
+    address, landing_page
+        Of the API.
+    link
+        The landing page's link for searching.
+    query
+        What to ask for.
+    patience
+        How long and how often.
+
+    Returns
+    -------
+    items, address
+        As they came, and the address that relative hrefs start from.
+
+    Raises
+    ------
+    SourceError
+        A page cannot be had; then nothing is returned.
+    SceneError
+        The API has none of the collections.
+    """
+    io = PatientIO(patience)
+    wanted = query.collections if query.known else _present(io, address, landing_page, query)
+    get = str(link.get("method", "POST")).upper() == "GET"
+    target = make_absolute_href(link["href"], address)
+    search = ItemSearch(
+        target,
+        method="GET" if get else "POST",
+        stac_io=io,
+        collections=list(wanted),
+        # By the area's bounds where the address holds the query: addresses are short.
+        bbox=query.area.bounds if get else None,
+        intersects=None if get else _simple(query.area),
+        datetime=None if query.times is None else list(query.times),
+        limit=PAGE,
+    )
+    return list(search.items_as_dicts()), target
+
+
+def _present(
+    io: PatientIO, address: str, landing_page: dict[str, Any], query: Query
+) -> tuple[str, ...]:
+    """Those of the query's collections that the API has."""
+    data = next((link["href"] for link in links_of(landing_page, "data")), "collections")
+    pages = io.get_pages(make_absolute_href(data, address.rstrip("/") + "/"))
+    there = [str(entry.get("id")) for page in pages for entry in page["collections"]]
+    present = tuple(name for name in query.collections if name in there)
+    if not present:
+        shown = ", ".join(there[:10]) + (", ..." if len(there) > 10 else "")
+        raise SceneError(
+            f"Expected collection {' or '.join(query.collections)} at {unsigned(address)}, "
+            f"found {shown or 'none'}; set source.collections or source.dsm_collections."
+        )
+    return present
+
+
+def _simple(area: BaseGeometry) -> dict[str, Any]:
+    """The area as GeoJSON; servers bound the size of a request.
+
+    Finding a little more does no harm: what does not touch the area is left out later.
+    """
+    if shapely.get_num_coordinates(area) > MOST_VERTICES:
+        area = shapely.union_all([shapely.convex_hull(part) for part in shapely.get_parts(area)])
+    # As JSON has it, with lists for tuples: servers compare what they are sent.
+    plain: dict[str, Any] = json.loads(shapely.to_geojson(area))
+    return plain

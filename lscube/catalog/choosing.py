@@ -1,0 +1,269 @@
+"""Which scenes show an event: asked of one catalogue after the other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import pystac
+import shapely
+from shapely.affinity import translate
+from shapely.geometry.base import BaseGeometry
+
+from lscube.catalog.api import Query
+from lscube.catalog.duplicates import drop_duplicates
+from lscube.catalog.items import (
+    cloud_cover,
+    collection_of,
+    footprint,
+    item_time,
+    pass_of,
+    tile_of,
+)
+from lscube.catalog.presets import Preset, preset_of
+from lscube.catalog.scenes import Scenes
+from lscube.catalog.sources import Answer, Ask, Search, open_catalog
+from lscube.catalog.unsigning import unsigned
+from lscube.catalog.web import Patience
+from lscube.errors import AreaError, InputError, SceneError, SourceError
+from lscube.events import Event
+from lscube.settings import SourceSettings
+
+log = logging.getLogger("lscube.catalog")
+
+Found = TypeVar("Found")
+
+
+def find_scenes(
+    area: BaseGeometry,
+    event: Event,
+    source: SourceSettings,
+    ask: Ask = open_catalog,
+) -> Scenes:
+    """Find the scenes before and after an event and the surface model.
+
+    Catalogues are asked in order until one has scenes of both sides, and, independently, until one
+    has a surface model; those passed over are named in the notes and in the log. Before: the
+    clearest first, and of equally clear ones the latest. After: in order of time, so that an
+    early map fills up as scenes arrive.
+
+    Parameters
+    ----------
+    area
+        EPSG:4326.
+    event, source
+        What to look for, and where.
+    ask
+        How a catalogue is opened; tests hand in their own.
+
+    Raises
+    ------
+    SourceError, AreaError, SceneError
+        No catalogue can be asked, the area is outside every scene, or there is no scene before
+        the event, none after it, or no surface model; of several catalogues, the reason of each.
+    """
+    patience = Patience(source.attempts, source.timeout)
+    catalogs = [_Catalog(where, source, ask, patience) for where in source.catalogs]
+    notes: list[str] = []
+    pre, post = _first(
+        "scenes", catalogs, notes, lambda one: _scenes(one, area, event, source, notes)
+    )
+    try:
+        dsm = _first(
+            "a surface model", catalogs, notes, lambda one: _surface_model(one, area, notes)
+        )
+    except SceneError as error:
+        if "dsm" not in source.optional:
+            raise
+        dsm = ()
+        notes.append(f"There is no surface model: {_reason(error)}")
+    once = tuple(dict.fromkeys(notes))
+    return Scenes(event, area, pre, post, dsm, source.scl_asset, source.dsm_asset, once)
+
+
+class _Catalog:
+    """One of the catalogues, opened when it is first asked; one that failed is not tried again."""
+
+    def __init__(
+        self, where: str | Path, source: SourceSettings, ask: Ask, patience: Patience
+    ) -> None:
+        self.name = unsigned(str(where))
+        self.preset: Preset = preset_of(where, source.collections, source.dsm_collections)
+        self._ask, self._patience = ask, patience
+        self._opened: Search | SourceError | None = None
+
+    def search(self, query: Query) -> Answer:
+        if self._opened is None:
+            try:
+                self._opened = self._ask(self.preset.address, self._patience)
+            except SourceError as error:
+                self._opened = error
+        if isinstance(self._opened, SourceError):
+            raise self._opened
+        return self._opened(query)
+
+
+def _first(
+    what: str,
+    catalogs: Sequence[_Catalog],
+    notes: list[str],
+    find: Callable[[_Catalog], Found],
+) -> Found:
+    """The first catalogue's answer that serves."""
+    failures: list[tuple[_Catalog, InputError]] = []
+    for catalog in catalogs:
+        try:
+            return find(catalog)
+        except (SourceError, AreaError, SceneError) as error:
+            failures.append((catalog, error))
+        if len(catalogs) > 1:
+            notes.append(f"{catalog.name} was passed over for {what}: {_reason(failures[-1][1])}")
+            log.warning("%s", notes[-1])
+    raise _none_serves(what, failures) from None
+
+
+def _none_serves(what: str, failures: list[tuple[_Catalog, InputError]]) -> InputError:
+    """What the last catalogue that answered says, with the reasons of the others."""
+    answered = [error for _, error in failures if not isinstance(error, SourceError)]
+    last = answered[-1] if answered else failures[-1][1]
+    if len(failures) == 1:
+        return last
+    kind = next(kind for kind in (SourceError, AreaError, SceneError) if isinstance(last, kind))
+    reasons = "; ".join(f"{catalog.name}: {_reason(error)}" for catalog, error in failures)
+    return kind(
+        f"Expected {what} from one of {len(failures)} catalogues, but none serves ({reasons}); "
+        "check the settings of [source] or add a catalogue."
+    )
+
+
+def _reason(error: InputError) -> str:
+    """What an error says, without its advice."""
+    return str(error).rpartition(";")[0] or str(error)
+
+
+def _scenes(
+    catalog: _Catalog,
+    area: BaseGeometry,
+    event: Event,
+    source: SourceSettings,
+    notes: list[str],
+) -> tuple[tuple[pystac.Item, ...], tuple[pystac.Item, ...]]:
+    """The scenes of both sides in one catalogue."""
+    wanted = catalog.preset.collections
+    times = (
+        event.start - timedelta(days=source.days_before),
+        event.end + timedelta(days=source.days_after),
+    )
+    answer = catalog.search(Query(area, wanted, times, catalog.preset.known))
+    touching = _over_area(answer.items, area, wanted)
+    distinct, dropped = drop_duplicates(touching, wanted)
+    pre, post = _before(distinct, event, source), _after(distinct, event, source)
+    for side, name, found in (("before", "pre", pre), ("after", "post", post)):
+        if not found and name not in source.optional:
+            raise SceneError(_missing(side, event, distinct, source))
+    # Of the many at Earth Search, which has two collections, only those of scenes that matter here.
+    notes += [*answer.notes, *(str(one) for one in dropped if one.other in (*pre, *post))]
+    return pre, post
+
+
+def _over_area(
+    items: Sequence[pystac.Item], area: BaseGeometry, wanted: Sequence[str]
+) -> list[pystac.Item]:
+    """Items of some collections that touch the area."""
+    optical = [item for item in items if collection_of(item) in wanted]
+    if not optical:
+        found = sorted({collection_of(item) or "no collection" for item in items})
+        raise SceneError(
+            f"Expected scenes of {', '.join(wanted)}, found "
+            f"{'items of ' + ', '.join(found) if found else 'none'}; "
+            "set source.collections, or check area and time."
+        )
+    touching = [item for item in optical if _touches(item, area)]
+    if not touching:
+        raise AreaError(
+            f"Expected an area within the scenes ({_extent(optical)}), "
+            f"got one at {_format_bounds(area.bounds)}; choose another area or source."
+        )
+    return touching
+
+
+def _touches(item: pystac.Item, area: BaseGeometry) -> bool:
+    """Whether an item shows some of the area; footprints may go on beyond longitude 180."""
+    shape = footprint(item)
+    return any(translate(shape, turn).intersects(area) for turn in (0.0, -360.0, 360.0))
+
+
+def _clearest_per_tile(items: list[pystac.Item], source: SourceSettings) -> list[pystac.Item]:
+    """Drop cloudy scenes and keep the clearest `max_scenes` passes of each tile, clearest first."""
+    kept: list[pystac.Item] = []
+    passes: dict[str, set[str]] = {}
+    for item in sorted(items, key=_cloudiness):
+        cloud, seen = cloud_cover(item), passes.setdefault(tile_of(item), set())
+        clear_enough = cloud is None or cloud <= source.max_cloud
+        if clear_enough and len(seen | {pass_of(item)}) <= source.max_scenes:
+            seen.add(pass_of(item))
+            kept.append(item)
+    return kept
+
+
+def _cloudiness(item: pystac.Item) -> float:
+    """Cloud cover to sort by: what is not known comes last."""
+    cover = cloud_cover(item)
+    return 101.0 if cover is None else cover
+
+
+def _before(
+    items: list[pystac.Item], event: Event, source: SourceSettings
+) -> tuple[pystac.Item, ...]:
+    earliest = event.start - timedelta(days=source.days_before)
+    found = [item for item in items if earliest <= item_time(item) < event.start]
+    found.sort(key=item_time, reverse=True)
+    return tuple(_clearest_per_tile(found, source))
+
+
+def _after(
+    items: list[pystac.Item], event: Event, source: SourceSettings
+) -> tuple[pystac.Item, ...]:
+    latest = event.end + timedelta(days=source.days_after)
+    found = [item for item in items if event.end <= item_time(item) <= latest]
+    return tuple(sorted(_clearest_per_tile(found, source), key=item_time))
+
+
+def _surface_model(
+    catalog: _Catalog, area: BaseGeometry, notes: list[str]
+) -> tuple[pystac.Item, ...]:
+    """The tiles of the preferred surface model in one catalogue."""
+    wanted = catalog.preset.dsm_collections
+    answer = catalog.search(Query(area, wanted, None, catalog.preset.known))
+    notes += answer.notes
+    for name in wanted:
+        found = [i for i in answer.items if collection_of(i) == name and _touches(i, area)]
+        if found:
+            return tuple(sorted(found, key=lambda item: item.id))
+    raise SceneError(
+        f"Expected a surface model (collection {' or '.join(wanted)}) over the area, "
+        "found none; add its items to the source or set source.dsm_collections."
+    )
+
+
+def _missing(side: str, event: Event, items: list[pystac.Item], source: SourceSettings) -> str:
+    days = source.days_before if side == "before" else source.days_after
+    times = sorted(item_time(item) for item in items)
+    return (
+        f"Expected a scene {side} the event ({event.start:%Y-%m-%d %H:%M} UTC), at most {days} days off "
+        f"and {source.max_cloud:g} % cloudy; the {len(items)} scenes over the area are of "
+        f"{times[0]:%Y-%m-%d} to {times[-1]:%Y-%m-%d}; check event.time, source.days_{side} "
+        "and source.max_cloud."
+    )
+
+
+def _format_bounds(bounds: tuple[float, ...]) -> str:
+    west, south, east, north = bounds
+    return f"longitude {west:.3f} to {east:.3f}, latitude {south:.3f} to {north:.3f}"
+
+
+def _extent(items: list[pystac.Item]) -> str:
+    return _format_bounds(shapely.total_bounds([footprint(item) for item in items]))

@@ -1,0 +1,168 @@
+"""Asking over HTTP: with a time limit, a bounded number of times, and with growing pauses."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+
+from lscube.catalog.unsigning import unsigned
+from lscube.errors import SourceError
+
+log = logging.getLogger("lscube.catalog")
+
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""HTTP statuses after which the same request may succeed."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long and how often a server is asked, and how much of an answer is taken."""
+
+    attempts: int = 5
+    """Times that a request is made in all."""
+    timeout: float = 60.0
+    """Seconds to wait for a connection, and for each part of an answer."""
+    wait: float = 1.0
+    """Seconds before the second attempt; doubled each time, and varied by half so that many clients
+    do not come back at once."""
+    longest_wait: float = 60.0
+    """Most seconds to wait between two attempts; a server that asks for more is given up."""
+    pages: int = 2000
+    """Most pages of one answer, and most documents of one static catalogue."""
+
+    def pause(self, attempt: int) -> float:
+        """Seconds to wait after attempt 0, 1, ..."""
+        return min(self.wait * 2.0**attempt * random.uniform(0.5, 1.5), self.longest_wait)
+
+
+class FetchError(SourceError):
+    """A document on the web cannot be had."""
+
+    def __init__(self, address: str, reason: str, status: int | None = None) -> None:
+        super().__init__(
+            f"Expected a JSON document at {unsigned(address)}, but asking for it failed "
+            f"({unsigned(reason)}); check address and network."
+        )
+        self.reason = unsigned(reason)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """Why one attempt failed."""
+
+    reason: str
+    status: int | None = None
+    passing: bool = True
+    wait: float = 0.0
+
+
+def fetch_json(
+    session: requests.Session,
+    address: str,
+    patience: Patience,
+    body: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Any:
+    """Get a JSON document, asking again where that may help.
+
+    The whole of an attempt is repeated, reading the body included: a connection that breaks or
+    falls silent half-way through an answer is as common as one that does not come about.
+
+    Parameters
+    ----------
+    session
+        Where connections are kept.
+    address
+        http or https.
+    patience
+        How often and how long.
+    body
+        Sent by POST where it is given; searching changes nothing, so it can be repeated.
+    headers
+        Sent along.
+
+    Raises
+    ------
+    FetchError
+        The server refuses, or fails as often as it is asked.
+    """
+    for attempt in range(patience.attempts):
+        content = _attempt(session, address, patience.timeout, body, headers)
+        if not isinstance(content, _Refusal):
+            return content
+        reason, wait, status = content.reason, content.wait, content.status
+        if not content.passing or attempt + 1 == patience.attempts:
+            break
+        if wait > patience.longest_wait:
+            reason += f", it asks to wait {wait:.0f} s"
+            break
+        pause = max(patience.pause(attempt), wait)
+        log.info("asking %s again in %.1f s: %s", unsigned(address), pause, unsigned(reason))
+        time.sleep(pause)
+    raise FetchError(address, f"{reason}, asked {_times(attempt + 1)}", status)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _attempt(
+    session: requests.Session,
+    address: str,
+    timeout: float,
+    body: Mapping[str, Any] | None,
+    headers: Mapping[str, str] | None,
+) -> Any:
+    """The document, or a refusal."""
+    method = "GET" if body is None else "POST"
+    try:
+        answer = session.request(method, address, json=body, headers=headers, timeout=timeout)
+    except _BROKEN as error:
+        return _Refusal(_plain_reason(error))
+    except (requests.RequestException, ValueError) as error:
+        return _Refusal(_plain_reason(error), passing=False)
+    status = answer.status_code
+    if not answer.ok:
+        return _Refusal(f"HTTP {status}", status, status in PASSING, _retry_after(answer))
+    try:
+        return answer.json()
+    except ValueError:
+        # A proxy's error page or half an answer under HTTP 200.
+        return _Refusal("no JSON came")
+
+
+_BROKEN = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
+"""Failures of a connection, which the next one may not share."""
+
+
+def _plain_reason(error: Exception) -> str:
+    """The innermost cause in a few words; the libraries' own chains hold addresses."""
+    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ReadTimeout):
+        return "no answer in time"
+    text = str(error).splitlines()[0] if str(error) else ""
+    return text.rsplit(": ", 1)[-1].strip("'\")( ") or type(error).__name__
+
+
+def _retry_after(answer: requests.Response) -> float:
+    """Seconds that the server asks to wait, 0 where it does not say."""
+    text = answer.headers.get("Retry-After", "")
+    try:
+        if text.strip().isdigit():
+            return float(text)
+        return max((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (TypeError, ValueError):
+        return 0.0

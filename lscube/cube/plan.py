@@ -1,0 +1,232 @@
+"""From items to what the blocks of a cube read: assets, extents, radiometry, order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pystac
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from rasterio.warp import transform_bounds
+
+from lscube.catalog import (
+    Band,
+    Scenes,
+    Sun,
+    cloud_cover,
+    find_band,
+    find_classification,
+    find_elevation,
+    item_time,
+    pass_of,
+    sign_href,
+    sun_of,
+)
+from lscube.catalog.items import footprint
+from lscube.cube.cloud_mask import CloudMask
+from lscube.cube.radiometry import decide_radiometry
+from lscube.cube.reading import Access, Source, overlaps
+from lscube.cube.shadow import sun_on_grid
+from lscube.cube.side import Scene
+from lscube.cube.surface import Surface
+from lscube.errors import AreaError, SceneError
+from lscube.grid import Bounds, bounds_of, epsg_of
+from lscube.settings import CubeSettings
+
+DIRECT = Access(sign_href)
+"""Addresses are signed where their host is known to want it."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What reading a cube needs from outside: access, a cloud mask, and what was measured before."""
+
+    access: Access = DIRECT
+    """How files are opened."""
+    cloud_mask: CloudMask | None = None
+    """Finds clouds; for scenes without a classification, or all (`cube.cloud_mask = "both"`)."""
+    dark: Mapping[str, float | None] = field(default_factory=dict)
+    """By item id: digital number of its dark pixels, from `measure_dark`."""
+    shift: tuple[float, float] = (0.0, 0.0)
+    """Metres east and north by which the scenes after the event lie off those before."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """The scenes of one side that reach the grid."""
+
+    scenes: tuple[Scene, ...]
+    """In order of preference."""
+    items: tuple[pystac.Item, ...]
+    """The same scenes' items."""
+    notes: tuple[str, ...]
+    """What was decided for each item, and why."""
+
+    def attributes(self, side: str) -> dict[str, Any]:
+        """Attributes of the cube."""
+        suns = [sun for sun in map(sun_of, self.items) if sun is not None]
+        return {
+            f"{side}_items": [item.id for item in self.items],
+            f"{side}_radiometry": list(self.notes),
+            f"{side}_levels": sorted({str(s.radiometry.level or "unknown") for s in self.scenes}),
+            f"{side}_sun": _mean_sun(suns),
+        }
+
+
+def _mean_sun(suns: list[Sun]) -> list[float]:
+    """Mean azimuth and elevation in degrees; empty where unknown."""
+    if not suns:
+        return []
+    turn = np.deg2rad([sun.azimuth for sun in suns])
+    azimuth = np.rad2deg(np.arctan2(np.sin(turn).mean(), np.cos(turn).mean())) % 360
+    return [round(float(azimuth), 3), round(float(np.mean([s.elevation for s in suns])), 3)]
+
+
+def describe_side(
+    side: Literal["pre", "post"],
+    scenes: Scenes,
+    grid: GeoBox,
+    settings: CubeSettings,
+    reading: Reading,
+) -> Described:
+    """Find what to read of one side's items.
+
+    Raises
+    ------
+    SceneError, AreaError
+        An item lacks a band, its radiometry cannot be decided, or no item reaches the grid.
+    """
+    items = scenes.pre if side == "pre" else scenes.post
+    method = settings.pre if side == "pre" else settings.post
+    if method == "clearest":
+        items = tuple(sorted(items, key=_cloudiness))
+    found = [(item, [find_band(item, band) for band in settings.bands]) for item in items]
+    near = bounds_of(grid)
+    used = [
+        (item, bands) for item, bands in found if overlaps(_extent(item, bands[0].key, grid), near)
+    ]
+    if items and not used:
+        raise AreaError(
+            f"Expected scenes over the grid {near}, none of "
+            f"{', '.join(item.id for item in items)} reaches it; choose another area or source."
+        )
+    made = [
+        _scene(index, item, bands, scenes, grid, settings, reading)
+        for index, (item, bands) in enumerate(used)
+    ]
+    notes = tuple(_note(item, scene) for (item, _), scene in zip(used, made, strict=True))
+    return Described(tuple(made), tuple(item for item, _ in used), notes)
+
+
+def _cloudiness(item: pystac.Item) -> float:
+    cover = cloud_cover(item)
+    return 101.0 if cover is None else cover
+
+
+def _scene(
+    index: int,
+    item: pystac.Item,
+    bands: list[Band],
+    scenes: Scenes,
+    grid: GeoBox,
+    settings: CubeSettings,
+    reading: Reading,
+) -> Scene:
+    key = find_classification(item, scenes.scl_asset)
+    mask_bands: tuple[Source, ...] = ()
+    if reading.cloud_mask is not None and (key is None or settings.cloud_mask == "both"):
+        wanted = [find_band(item, band) for band in reading.cloud_mask.bands]
+        mask_bands = tuple(_source(item, band, grid) for band in wanted)
+    return Scene(
+        index=index,
+        satellite_pass=pass_of(item),
+        day=int(np.datetime64(item_time(item).replace(tzinfo=None), "D").astype(int)),
+        bands=tuple(_source(item, band, grid) for band in bands),
+        mask_bands=mask_bands,
+        classification=None if key is None else _source(item, Band(key), grid),
+        radiometry=decide_radiometry(item, settings.bands[0], settings, reading.dark.get(item.id)),
+        sun=_sun(item, grid) if settings.terrain_shadow else None,
+    )
+
+
+def _sun(item: pystac.Item, grid: GeoBox) -> Sun | None:
+    """The sun over an item, its azimuth from the grid's north."""
+    sun = sun_of(item)
+    if sun is None:
+        return None
+    centre = footprint(item).centroid
+    return sun_on_grid(sun, centre.x, centre.y, epsg_of(grid))
+
+
+def _note(item: pystac.Item, scene: Scene) -> str:
+    note = f"{item.id}: reflectance offset {scene.radiometry.offset:g} ({scene.radiometry.reason})"
+    if scene.classification is None:
+        note += (
+            "; no scene classification, clouds from the cloud mask"
+            if scene.mask_bands
+            else "; no scene classification, all taken as clear"
+        )
+    return note
+
+
+def _source(item: pystac.Item, band: Band, grid: GeoBox) -> Source:
+    return Source(item.assets[band.key].href, band.number, _extent(item, band.key, grid))
+
+
+def _extent(item: pystac.Item, key: str, grid: GeoBox) -> Bounds:
+    """Bounds of an asset's raster in the grid's CRS: from its shape and transform, else the item's bbox."""
+    fields = {**item.properties, **item.assets[key].extra_fields}
+    code = fields.get("proj:code") or fields.get("proj:epsg")
+    bounds: Bounds | None = None
+    if code and fields.get("proj:shape") and fields.get("proj:transform"):
+        rows, columns = fields["proj:shape"]
+        transform = Affine(*fields["proj:transform"][:6])
+        corners = [transform @ (x, y) for x in (0, columns) for y in (0, rows)]
+        east, north = zip(*corners, strict=True)
+        bounds = (min(east), min(north), max(east), max(north))
+    elif code and fields.get("proj:bbox"):
+        west, south, east_, north_ = fields["proj:bbox"][:4]
+        bounds = (west, south, east_, north_)
+    elif item.bbox is not None:
+        code = 4326
+        west, south, east_, north_ = item.bbox if len(item.bbox) == 4 else _flat(item.bbox)
+        bounds = (west, south, east_ + 360 if east_ < west else east_, north_)
+    if bounds is None:
+        raise SceneError(
+            f"Expected proj:shape and proj:transform, or a bbox, on item {item.id}, found none; "
+            "mend the item or leave it out."
+        )
+    crs = code if isinstance(code, str) else f"EPSG:{code}"
+    ours = f"EPSG:{epsg_of(grid)}"
+    if crs == ours:
+        return bounds
+    west, south, east_, north_ = transform_bounds(crs, ours, *bounds)
+    return (west, south, east_, north_)
+
+
+def _flat(bbox: list[float]) -> list[float]:
+    """Without heights."""
+    return [bbox[0], bbox[1], bbox[3], bbox[4]]
+
+
+def describe_surface(scenes: Scenes, grid: GeoBox) -> Surface:
+    """Find what to read of the surface model.
+
+    Raises
+    ------
+    SceneError
+        An item lacks the asset, or none reaches the grid.
+    """
+    tiles = [
+        (index, _source(item, Band(find_elevation(item, scenes.dsm_asset)), grid))
+        for index, item in enumerate(scenes.dsm)
+    ]
+    if tiles and not any(overlaps(source.extent, bounds_of(grid)) for _, source in tiles):
+        raise SceneError(
+            f"Expected a surface model over the grid {bounds_of(grid)}, none of "
+            f"{', '.join(item.id for item in scenes.dsm)} reaches it; add its items to the source."
+        )
+    return Surface(tuple(tiles))
