@@ -1,17 +1,31 @@
+from dataclasses import replace
+
+import dask
+import geopandas
 import numpy as np
 import odc.geo.xr  # noqa: F401
 import pytest
 import rioxarray  # noqa: F401
+import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shapely.geometry import box
 
 from lscube import terrain
 from lscube.catalog import find_scenes
-from lscube.cube import open_cube, read_cube, unreadable_items, write_cube
+from lscube.cube import (
+    CloudMask,
+    Reading,
+    measure_dark,
+    open_cube,
+    read_cube,
+    unreadable_items,
+    write_cube,
+)
 from lscube.cube.masks import AreaFlag, Reason
 from lscube.errors import AreaError, SceneError, SourceError, StoreError
 from lscube.events import make_event
-from lscube.grid import make_grid, read_area, snapped_grid
+from lscube.grid import bounds_of, make_grid, read_area, snapped_grid
 from lscube.settings import CubeSettings, SourceSettings
 from tests.scenes import (
     EPSG,
@@ -24,6 +38,7 @@ from tests.scenes import (
     simple_event,
     surface,
     write_items,
+    write_raster,
 )
 
 SHAPE = (60, 90)
@@ -269,6 +284,196 @@ def test_a_grid_beyond_the_scenes_is_refused(tmp_path):
     far = snapped_grid((WEST + 90_000, NORTH, WEST + 91_000, NORTH + 1000), 10.0, EPSG)
     with pytest.raises(AreaError, match=r"none of before reaches it"):
         open_cube(scenes, far)
+
+
+def pair(folder, before=None, after=None):
+    """A plain scene on each side, or others in their place."""
+    before = before or [optical("before", "2018-08-01T00:00:00Z", 1000)]
+    after = after or [optical("after", "2018-10-01T00:00:00Z", 2000)]
+    return scenes_of(write_items(folder, [*before, *after, DSM]))
+
+
+def test_clouds_are_widened_and_snow_is_not(tmp_path):
+    scl = np.full(SHAPE, 4)
+    scl[30, 20], scl[30, 70] = 9, 11
+    scenes = pair(tmp_path, [optical("before", "2018-08-01T00:00:00Z", 1000, 0, scl)])
+    observed = open_cube(scenes, GRID, CubeSettings(dilation=50.0))["observed"].values
+    rows, columns = np.indices(SHAPE)
+    disc = (rows - 30) ** 2 + (columns - 20) ** 2 <= 25
+    np.testing.assert_array_equal((observed & Reason.CLOUD) != 0, disc)
+    assert (observed & Reason.SNOW != 0).sum() == 1
+
+
+def test_tiles_of_one_pass_and_overlapping_orbits_mosaic_without_a_seam(tmp_path):
+    """One image, cut into two tiles that overlap; another orbit shows the south alone."""
+    truth = np.add.outer(np.arange(60) * 20, np.arange(90) * 10) + 1000
+    scl = np.full(SHAPE, 4)
+    scl[25:35, 44:46] = 9  # a cloud on the seam, 40 m from either side
+
+    def tile(name, left, right):
+        pixels = bands(truth[:, left:right], (60, right - left))
+        pixels["scl"] = scl[:, left:right].astype(np.uint8)
+        same_pass = {"s2:datatake_id": "GS2A_20180801T000000_01_N02.06", "grid:code": name}
+        return Scene(
+            name, "2018-08-01T00:00:00Z", pixels, properties=same_pass, offset=(left * 10.0, 0.0)
+        )
+
+    orbit = np.where(np.arange(60)[:, None] >= 40, truth, 0)
+    scenes = pair(
+        tmp_path,
+        [
+            tile("west", 0, 50),
+            tile("east", 40, 90),
+            optical("other", "2018-07-01T00:00:00Z", orbit),
+        ],
+    )
+    for method in ("median", "first", "clearest"):
+        wanted = CubeSettings(pre=method, dilation=30.0)
+        cube = open_cube(scenes, GRID, wanted).compute()
+        clear = cube["observed"].values & 0xFF == 0
+        red = cube["pre"].sel(band="red").values
+        np.testing.assert_allclose(red[clear], truth[clear] * 1e-4, rtol=1e-5)
+        # What is not clear is the cloud and its rim, on both sides of the seam alike.
+        rows, columns = np.nonzero(~clear)
+        assert (rows.min(), rows.max(), columns.min(), columns.max()) == (22, 37, 41, 48)
+        cut = open_cube(scenes, GRID, wanted, chunks=((23, 37), (45, 45))).compute()
+        assert cut.identical(cube)
+
+
+def test_the_users_masks(tmp_path):
+    scenes = pair(tmp_path)
+    west, south, east, north = bounds_of(GRID)
+    polygons = geopandas.GeoSeries([box(west, south, west + 300, north)], crs=EPSG)
+    polygons.to_file(tmp_path / "mask.gpkg")
+    raster = np.zeros(SHAPE, np.uint8)
+    raster[:20] = 1
+    write_raster(tmp_path / "mask.tif", raster, GRID.affine, None)
+    settings = CubeSettings(mask=tmp_path / "mask.gpkg", post_mask=tmp_path / "mask.tif")
+    cube = open_cube(scenes, GRID, settings).compute()
+    observed = cube["observed"].values
+    assert (observed[20:, :30] == Reason.MASKED_BY_USER * 0x101).all()
+    assert (observed[:20, 30:] == Reason.MASKED_BY_USER << 8).all()
+    assert (observed[20:, 30:] == 0).all()
+    assert np.isnan(cube["pre"].values[:, :, :30]).all()
+
+
+def test_a_mask_function_stands_in_where_there_is_no_classification(tmp_path):
+    """Bright is cloud; a function that looks at its neighbours gets them in any chunking."""
+
+    def bright(image):
+        near = scipy.ndimage.maximum_filter(np.nan_to_num(image[0]), 5)
+        return np.where(near > 0.5, Reason.CLOUD, 0).astype(np.uint8)
+
+    value = np.full(SHAPE, 1000)
+    value[28:31, 40:43] = 8000
+    classified = np.full(SHAPE, 4)
+    scenes = pair(
+        tmp_path,
+        [optical("before", "2018-08-01T00:00:00Z", value)],
+        [optical("after", "2018-10-01T00:00:00Z", value, 0, classified)],
+    )
+    reading = Reading(cloud_mask=CloudMask(bright, ("green",), 2))
+    cube = open_cube(scenes, GRID, PLAIN, reading=reading).compute()
+    cloudy = np.zeros(SHAPE, bool)
+    cloudy[26:33, 38:45] = True
+    np.testing.assert_array_equal(cube["observed"].values, np.where(cloudy, Reason.CLOUD, 0))
+    both = PLAIN.model_copy(update={"cloud_mask": "both"})
+    cut = open_cube(scenes, GRID, both, ((29, 31), (41, 49)), reading).compute()
+    np.testing.assert_array_equal(cut["observed"], np.where(cloudy, Reason.CLOUD * 0x101, 0))
+
+
+def test_terrain_keeps_the_sun_from_its_far_side(tmp_path):
+    """A wall of 300 m under a sun at 45 degrees in the west throws 300 m of shadow to the east."""
+    heights = np.zeros((40, 60), np.int16)
+    heights[:, 20:22] = (
+        300  # at 30 m, from 300 m west of the scenes' corner: 300 to 360 m east of it
+    )
+    wall = Scene(
+        "wall", "2016-01-01T00:00:00Z", {"data": heights}, "alos-dem", 30.0, offset=(-300, 300)
+    )
+    lit = {"view:sun_azimuth": 270.0, "view:sun_elevation": 45.0}
+    items = write_items(
+        tmp_path,
+        [
+            optical("before", "2018-08-01T00:00:00Z", 1000, **lit),
+            optical("after", "2018-10-01T00:00:00Z", 2000),
+            wall,
+        ],
+    )
+    scenes = scenes_of(items)
+    cube = open_cube(scenes, GRID).compute()
+    row = cube["observed"].values[30]
+    assert (row[40:60] == Reason.TERRAIN_SHADOW).all()
+    assert (row[70:] == 0).all()
+    assert (row[:25] == 0).all()
+    assert cube.attrs["pre_sun"] == [270.0, 45.0]
+    assert cube.attrs["post_sun"] == []
+    cut = open_cube(scenes, GRID, chunks=((31, 29), (37, 53))).compute()
+    assert cut.identical(cube)
+    assert (open_cube(scenes, GRID, CubeSettings(terrain_shadow=False))["observed"] == 0).all()
+
+
+def test_a_measured_shift_is_undone_when_reading(tmp_path):
+    """The scene after lies 25 m east and 10 m south of the one before."""
+    ramp = np.add.outer(np.arange(60) * 10, np.arange(90) * 20) + 1000
+    after = optical("after", "2018-10-01T00:00:00Z", ramp)
+    after.offset = (25.0, -10.0)
+    scenes = pair(tmp_path, [optical("before", "2018-08-01T00:00:00Z", ramp)], [after])
+    moved = open_cube(scenes, GRID, reading=Reading(shift=(25.0, -10.0))).compute()
+    inner = {"y": slice(5, -5), "x": slice(5, -5)}
+    np.testing.assert_allclose(moved["post"].isel(inner), moved["pre"].isel(inner), atol=2e-4)
+    assert moved.attrs["shift"] == [25.0, -10.0]
+    as_it_is = open_cube(scenes, GRID)
+    assert float(abs(as_it_is["post"] - as_it_is["pre"]).isel(inner).max()) > 3e-3
+
+
+def test_what_is_optional_may_be_missing(tmp_path):
+    items = write_items(tmp_path, [optical("before", "2018-08-01T00:00:00Z", 1000)])
+    with pytest.raises(SceneError, match="a scene after"):
+        scenes_of(items)
+    scenes = scenes_of(items, optional=("post", "dsm"))
+    cube = open_cube(scenes, GRID).compute()
+    np.testing.assert_allclose(cube["pre"].sel(band="red"), 0.1)
+    assert (cube["observed"] == Reason.NO_DATA << 8).all()
+    assert (cube["area"].values & AreaFlag.NO_ELEVATION).all()
+    assert unreadable_items(cube) == {}
+
+
+def test_one_task_a_chunk_and_side_however_many_scenes(tmp_path):
+    def tasks(count):
+        before = [
+            optical(f"b{n}", f"2018-08-{n + 1:02}T00:00:00Z", 1000, n / 10) for n in range(count)
+        ]
+        scenes = pair(tmp_path / str(count), before)
+        cube = open_cube(scenes, GRID, chunks=((30, 30), (30, 30, 30)))
+        (graph,) = dask.optimize(cube)
+        return len(dict(graph.__dask_graph__())) / 6
+
+    assert tasks(6) == tasks(1) < 40
+
+
+def test_five_dates_make_a_median_of_real_scenes(shared_data):
+    area = read_area((15.3, 46.0, 15.9, 46.5))
+    source = SourceSettings(
+        catalogs=(shared_data / "sentinel2-33T-120m" / "items.json",),
+        max_cloud=100,
+        optional=("post", "dsm"),
+    )
+    scenes = find_scenes(area, make_event("e", "2023-08-21"), source)
+    assert len({item.datetime.date() for item in scenes.pre}) == 5
+    dark = measure_dark(scenes.pre, ("red",))
+    cube = open_cube(scenes, make_grid(area, 120.0), reading=Reading(dark=dark)).compute()
+    inside = cube["area"].values & AreaFlag.OUTSIDE_AREA == 0
+    seen = (cube["observed"].values & 0xFF == 0) & inside
+    assert seen.sum() / inside.sum() > 0.97
+    red = cube["pre"].sel(band="red").values[seen]
+    assert np.quantile(red, 0.01) >= 0
+    assert 0.01 < np.median(red) < 0.08
+    # No single date shows as much of the area.
+    for item in scenes.pre:
+        one = replace(scenes, pre=(item,))
+        observed = open_cube(one, make_grid(area, 120.0))["observed"].values
+        assert ((observed & 0xFF == 0) & inside).sum() <= seen.sum()
 
 
 def test_a_cube_survives_the_disk(tmp_path):

@@ -11,7 +11,8 @@ import zarr
 
 from lscube.catalog import find_scenes
 from lscube.cli import main
-from lscube.errors import ModelError, SourceError, StoreError
+from lscube.cube import CloudMask, Reading, unreadable_items
+from lscube.errors import ModelError, StoreError, TrainingError
 from lscube.events import make_event
 from lscube.grid import Lattice, make_grid, read_area
 from lscube.learn import Card, load_model, save_model
@@ -141,23 +142,36 @@ def test_another_runs_store_is_refused_with_both_values(scenes, grid, model, tmp
         map_region(scenes, grid, model, tmp_path / "mine", settings=SMALL)
 
 
-def test_an_interrupted_map_does_not_look_finished(grid, model, tmp_path):
-    items = simple_event(tmp_path)
-    source = SourceSettings(catalogs=(items,))
-    scenes = find_scenes(read_area(inner_area()), make_event("e", EVENT_TIME), source)
-    good = (tmp_path / "after" / "green.tif").read_bytes()
-    (tmp_path / "after" / "green.tif").write_bytes(b"no image")
+def test_an_interrupted_map_does_not_look_finished(scenes, grid, model, tmp_path):
+    def stop(image):
+        raise TrainingError("stopped half-way")
+
     store = tmp_path / "map.zarr"
-    with pytest.raises(SourceError, match=r"green\.tif"):
-        map_region(scenes, grid, model, store, settings=SMALL)
+    interrupted = Reading(cloud_mask=CloudMask(stop, ("red",), 0))
+    with pytest.raises(TrainingError, match="stopped"):
+        map_region(scenes, grid, model, store, settings=SMALL, reading=interrupted)
     assert not store.exists()
     with pytest.raises(StoreError, match="found an unfinished one"):
         open_map(store)
-    # Started again with the file mended, it ends as if nothing had happened.
-    (tmp_path / "after" / "green.tif").write_bytes(good)
+    # Started again, it ends as if nothing had happened.
     again = map_region(scenes, grid, model, store, settings=SMALL).compute()
     whole = map_region(scenes, grid, model, tmp_path / "whole.zarr", settings=SMALL).compute()
     xr.testing.assert_equal(again, whole)
+
+
+def test_a_map_names_what_could_not_be_read(grid, model, tmp_path, capsys):
+    """The map is made; its pixels are unknown where nothing else shows them; exit code 3."""
+    items = simple_event(tmp_path)
+    (tmp_path / "after" / "green.tif").write_bytes(b"no image")
+    area = ",".join(str(value) for value in inner_area())
+    words = ["--source", str(items), "--aoi", area, "--event-time", EVENT_TIME]
+    words += ["--set", "predict.core=32", "--set", "predict.margin=16"]
+    store = tmp_path / "map.zarr"
+    assert main(["predict", *words, "--model", str(model.folder), "--out", str(store)]) == 3
+    assert "post: after" in capsys.readouterr().err
+    mapped = open_map(store)
+    assert mapped["probability"].isnull().all()
+    assert unreadable_items(mapped) == {"post": ["after"]}
 
 
 def test_unwritten_is_not_no_landslide(scenes, grid, model, tmp_path):

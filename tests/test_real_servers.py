@@ -2,11 +2,6 @@
 
 import json
 import logging
-import re
-import shlex
-import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -27,7 +22,6 @@ import xarray as xr
 from lscube.catalog import Patience, Query, find_scenes, freeze, open_catalog, read_items
 from lscube.cli import main
 from lscube.cube import Access, Reading, open_cube, read_cube, unreadable_items, write_cube
-from lscube.errors import SourceError
 from lscube.events import make_event
 from lscube.grid import make_grid, read_area
 from lscube.settings import CubeSettings, SourceSettings
@@ -40,7 +34,6 @@ from tests.scenes import (
     inner_area,
     surface,
     write_items,
-    write_scene,
 )
 from tests.servers import (
     NotInstalledError,

@@ -123,8 +123,8 @@ def _look(scenes: Sequence[Scene], block: Block, plan: SidePlan) -> Look:
             mosaic.lose(scene)
         else:
             np.copyto(classes, found, where=(classes & Reason.NO_DATA) != 0)
-    for bit in (Reason.CLOUD, Reason.CLOUD_SHADOW):
-        classes = dilate(classes, bit, plan.dilation / resolution_of(grid))
+    widened = Reason.CLOUD | Reason.CLOUD_SHADOW
+    classes = dilate(classes, widened, plan.dilation / resolution_of(grid))
     rows, columns = grid.shape
     reason = mosaic.reason(classes[halo : halo + rows, halo : halo + columns])
     sun = scenes[0].sun

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,25 @@ class QuietHandler(RangeRequestHandler):
     """RangeHTTPServer's handler; connections stay open, and nothing is printed."""
 
     protocol_version = "HTTP/1.1"
+
+    def send_head(self) -> Any:
+        if not self._begins_after_the_end():
+            return super().send_head()
+        # RangeHTTPServer would leave the file open.
+        self.range = None
+        self.send_empty(416)
+        return None
+
+    def send_empty(self, status: int) -> None:
+        """A status and nothing else."""
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _begins_after_the_end(self) -> bool:
+        begin = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        path = Path(self.translate_path(self.path))
+        return begin is not None and path.is_file() and int(begin[1]) >= path.stat().st_size
 
     def log_message(self, format: str, *words: Any) -> None:
         pass

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from http.client import responses
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -70,14 +69,12 @@ class TroubledHandler(QuietHandler):
         self.trouble: Trouble | None = None
         super().__init__(*words, **named)
 
-    def send_head(self) -> io.BufferedReader | None:
+    def send_head(self) -> Any:
         self.trouble = self.clerk.decide(self.path, self.headers["Range"])
         if self.trouble is None or self.trouble.status is None:
             return super().send_head()
         self.range = None
-        self.send_response(self.trouble.status, responses[self.trouble.status])
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+        self.send_empty(self.trouble.status)
         return None
 
     def copyfile(self, source: Any, output: Any) -> None:
