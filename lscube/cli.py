@@ -162,7 +162,8 @@ def search(out: Path | None, **options: Any) -> None:
 @lscube.command()
 @_job_options
 @click.option("--out", type=_OUT, required=True, help="Zarr store to make.")
-def cube(out: Path, **options: Any) -> None:
+@click.option("--picture", type=_OUT, help="PNG to draw: both images, and why pixels are missing.")
+def cube(out: Path, picture: Path | None, **options: Any) -> None:
     """Read scenes into a cube on one grid, as Zarr.
 
     \b
@@ -179,6 +180,11 @@ def cube(out: Path, **options: Any) -> None:
         click.echo(f"  {note}")
     for line in describe_pair(quality):
         click.echo(f"  {line}")
+    if picture:
+        from lscube.evaluate import draw_cube
+
+        draw_cube(picture, made)
+        click.echo(f"Wrote {picture}")
     _name_lost(lost)
 
 
