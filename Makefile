@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test lint bench serve clean
 
 setup: $(STAMP)
 
@@ -28,6 +28,10 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks
+
+# A real STAC API with the demo's scenes, on this machine alone, until Ctrl-C.
+serve: $(STAMP)
+	$(BIN)/python -m tests.servers
 
 clean:
 	rm -rf $(VENV) demo bench.json build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -339,11 +339,9 @@ def _print_scores(scores: dict[str, Any]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code (0 success, 1 failure, 2 bad input, 3 incomplete)."""
     try:
-        lscube.main(
+        code = lscube.main(
             args=None if argv is None else list(argv), prog_name="lscube", standalone_mode=False
         )
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
     except click.ClickException as error:
         error.show()
         return 2
@@ -353,7 +351,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LscubeError as error:
         click.echo(f"Error: {error}", err=True)
         return 2 if isinstance(error, InputError | MissingExtraError) else 1
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 if __name__ == "__main__":

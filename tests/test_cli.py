@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from lscube.cli import main
+from lscube.cube import read_cube
+from lscube.cube.masks import Reason
 from tests.scenes import EVENT_TIME, NORTH, WEST, degrees, inner_area, simple_event
 
 
@@ -109,11 +111,12 @@ def test_bad_input_to_cube(given, tmp_path, monkeypatch, capsys, case):
     assert not (tmp_path / "cube.zarr").exists()
 
 
-def test_source_that_does_not_open(given, tmp_path, capsys):
+def test_a_file_that_does_not_open_is_named_and_ends_in_3(given, tmp_path, capsys):
     (tmp_path / "after" / "red.tif").write_bytes(b"no image")
-    assert run("cube", given, "--out", str(tmp_path / "cube.zarr")) == 2
-    assert "after/red.tif" in error_of(capsys)
-    assert not (tmp_path / "cube.zarr").exists()
+    assert run("cube", given, "--out", str(tmp_path / "cube.zarr")) == 3
+    assert "post: after" in capsys.readouterr().err
+    observed = read_cube(tmp_path / "cube.zarr")["observed"]
+    assert (observed == Reason.UNREADABLE_SOURCE << 8).all()
 
 
 def test_existing_cube_is_not_overwritten(given, tmp_path, capsys):
@@ -165,9 +168,6 @@ def test_overwrite_spares_a_folder_that_is_no_demo(tmp_path, capsys):
 BROKEN_ITEMS = {
     "nothing": lambda items: items.clear(),
     "an empty feature": lambda items: items.update(features=[{}]),
-    "cloud in words": lambda items: items["features"][0]["properties"].update(
-        {"eo:cloud_cover": "many"}
-    ),
     "no such projection": lambda items: items["features"][0]["properties"].update(
         {"proj:code": "EPSG:abc"}
     ),
@@ -207,7 +207,7 @@ def test_outputs_that_cannot_be_written(given, tmp_path, capsys):
 def test_scenes_without_classification_are_named(given, tmp_path, capsys):
     assert run("cube", given, "--out", str(tmp_path / "cube.zarr")) == 0
     assert "before: reflectance offset 0" in (out := capsys.readouterr().out)
-    assert "no scene classification (asset 'scl'), all taken as clear" in out
+    assert "no scene classification, all taken as clear" in out
 
 
 def test_settings_are_all_described(capsys):
@@ -218,7 +218,7 @@ def test_settings_are_all_described(capsys):
 
 
 def test_every_command_shows_an_example(capsys):
-    for command in ("search", "cube", "train", "predict", "evaluate", "demo", "settings"):
+    for command in ("search", "cube", "train", "predict", "evaluate", "demo", "events", "settings"):
         assert main([command, "--help"]) == 0
         assert f"Example:\n    lscube {command}" in capsys.readouterr().out
 
@@ -236,7 +236,31 @@ def test_job_files_start_paths_from_the_data_folder(given, tmp_path, capsys):
     assert "jobs/items.json" in error_of(capsys)
 
 
-def test_two_sources_are_refused(given, tmp_path, capsys):
-    words = ["--set", "source.catalogs=https://stac.example"]
-    assert run("search", given, *words) == 2
-    assert "exactly one of 'items'" in error_of(capsys)
+def test_several_sources_are_asked_in_order(given, tmp_path, capsys):
+    sources = ["--source", str(tmp_path / "nothing.json"), "--source", given["--source"]]
+    rest = {name: value for name, value in given.items() if name != "--source"}
+    assert run("search", rest, *sources) == 0
+    out = capsys.readouterr().out
+    assert "nothing.json was passed over for scenes" in out
+    assert "after" in out
+
+
+def test_an_event_of_the_registry_brings_time_and_area(given, capsys):
+    words = ["search", "--source", given["--source"], "--event", "iburi-2018"]
+    assert main(words) == 0
+    assert "before" in capsys.readouterr().out
+    assert main([*words[:-1], "iburi"]) == 2
+    assert "iburi-2018" in error_of(capsys)
+    assert main(["events"]) == 0
+    assert "kaikoura-2016" in capsys.readouterr().out
+
+
+def test_a_cube_says_how_its_images_compare_and_draws_them(given, tmp_path, capsys):
+    picture = tmp_path / "cube.png"
+    words = ["--out", str(tmp_path / "cube.zarr"), "--picture", str(picture)]
+    assert run("cube", given, *words) == 0
+    out = capsys.readouterr().out
+    assert "clear: 100.0 % before, 100.0 % after, 100.0 % in both" in out
+    # The scenes are flat: nothing to measure a shift by, and it says so.
+    assert "warning: the shift between the images could not be measured" in out
+    assert picture.read_bytes().startswith(b"\x89PNG")

@@ -342,7 +342,7 @@ def test_tiles_of_one_pass_and_overlapping_orbits_mosaic_without_a_seam(tmp_path
 
 def test_the_users_masks(tmp_path):
     scenes = pair(tmp_path)
-    west, south, east, north = bounds_of(GRID)
+    west, south, _, north = bounds_of(GRID)
     polygons = geopandas.GeoSeries([box(west, south, west + 300, north)], crs=EPSG)
     polygons.to_file(tmp_path / "mask.gpkg")
     raster = np.zeros(SHAPE, np.uint8)

@@ -1,7 +1,6 @@
 """Files and servers that go wrong: the job ends, and what cannot be read is named, never a zero."""
 
 import json
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -27,7 +26,8 @@ from lscube.events import make_event
 from lscube.grid import make_grid, read_area
 from lscube.settings import CubeSettings, SourceSettings
 from tests.scenes import EVENT_TIME, Scene, inner_area, surface, write_items
-from tests.servers import Request, Trouble, range_server, troubled_server
+from tests.servers.files import range_server
+from tests.servers.program import Behaviour, Trouble
 from tests.stac_api import serve, seven_of_ten_hang
 
 SHAPE = (600, 700)
@@ -36,10 +36,10 @@ SHAPE = (600, 700)
 RIM = 300.0
 CHUNK = 192
 EVENT = make_event("e", EVENT_TIME)
-QUICK = Patience(attempts=4, wait=0.001)
+QUICK = Patience(attempts=2, wait=0.001)
+LONG = Patience(attempts=8, wait=0.001)
 SETTINGS = CubeSettings(dilation=0.0, chunk=CHUNK)
 BANDS = ("red", "green", "blue")
-NODATA = 0
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,10 @@ def scenes(tmp_path_factory) -> Scenes:
         folder,
         [
             Scene(name, when, {band: noise(draw) for band in BANDS})
-            for name, when in (("before", "2018-08-01T01:30:00Z"), ("after", "2018-10-01T01:30:00Z"))
+            for name, when in (
+                ("before", "2018-08-01T01:30:00Z"),
+                ("after", "2018-10-01T01:30:00Z"),
+            )
         ]
         + [Scene("surface", "2016-01-01T00:00:00Z", dsm, "alos-dem", 30.0, offset=(-300.0, 300.0))]
         + [Scene("classes", "2016-01-01T00:00:00Z", {"scl": clear}, "classes", 20.0)],
@@ -113,13 +116,15 @@ def moved(scenes: Scenes, change: Callable[[str], str]) -> Scenes:
                 asset.href = change(asset.href)
         return copies
 
-    return Scenes(
-        scenes.event, scenes.area, move(scenes.pre), move(scenes.post), move(scenes.dsm)
-    )
+    return Scenes(scenes.event, scenes.area, move(scenes.pre), move(scenes.post), move(scenes.dsm))
 
 
 def served(scenes: Scenes, folder: Path, url: str) -> Scenes:
     return moved(scenes, lambda href: href.replace(str(folder), url))
+
+
+def troubled_server(folder: Path, *troubles: Trouble):
+    return range_server(folder, Behaviour(troubles))
 
 
 def seen(cube: xr.Dataset, side: str) -> np.ndarray:
@@ -133,7 +138,9 @@ def lost(cube: xr.Dataset, side: str) -> np.ndarray:
     return (bits & Reason.UNREADABLE_SOURCE) != 0
 
 
-def assert_right_or_lost(cube: xr.Dataset, clean: xr.Dataset, sides: Iterable[str] = ("pre", "post")):
+def assert_right_or_lost(
+    cube: xr.Dataset, clean: xr.Dataset, sides: Iterable[str] = ("pre", "post")
+):
     """Each pixel is what it should be, or NaN with the reason and the item."""
     for side in sides:
         there, gone = seen(cube, side), lost(cube, side)
@@ -146,32 +153,28 @@ def assert_right_or_lost(cube: xr.Dataset, clean: xr.Dataset, sides: Iterable[st
 # What can be retried
 
 
-def burst(status: int, begin: int, end: int) -> Callable[[Request], Trouble | None]:
-    return lambda request: Trouble(status) if begin <= request.number < end else None
-
-
 @pytest.mark.parametrize(
-    "script",
+    "troubles",
     [
-        burst(429, 0, 2),
-        burst(503, 0, 3),
-        burst(503, 2, 4),
-        burst(403, 1, 3),
-        lambda request: Trouble(cut=True) if request.number in (0, 3) else None,
+        [Trouble(429, end=2)],
+        [Trouble(503, end=3)],
+        [Trouble(503, begin=2, end=4)],
+        [Trouble(403, begin=1, end=3)],
+        [Trouble(None, end=1), Trouble(None, begin=3, end=4)],
     ],
     ids=["429 first", "503 first", "503 between", "403 between", "connection closed"],
 )
-def test_passing_trouble_leaves_no_trace(scenes, folder, clean, script):
-    with troubled_server(folder, script) as url:
-        cube = compute(served(scenes, folder, url), Patience(attempts=8, wait=0.001))
+def test_passing_trouble_leaves_no_trace(scenes, folder, clean, troubles):
+    with troubled_server(folder, *troubles) as url:
+        cube = compute(served(scenes, folder, url), LONG)
     xr.testing.assert_identical(cube.drop_attrs(), clean.drop_attrs())
 
 
 def test_a_search_that_mostly_times_out_and_a_server_that_mostly_refuses(scenes, folder, clean):
     """Of ten searches seven are not answered; of ten requests for a file three fail, each its own way."""
-    ways = {1: Trouble(429), 4: Trouble(cut=True), 8: Trouble(503)}
+    ways = [Trouble(s, n, n + 1, every=10) for n, s in ((1, 429), (4, None), (8, 503))]
     patience = Patience(attempts=8, timeout=0.2, wait=0.001)
-    with troubled_server(folder, lambda request: ways.get(request.number % 10)) as files:
+    with troubled_server(folder, *ways) as files:
         at_server = served(scenes, folder, files)
         items = [item.to_dict() for item in (*at_server.pre, *at_server.post, *at_server.dsm)]
         with serve(items, seven_of_ten_hang) as api:
@@ -191,11 +194,7 @@ def test_a_search_that_mostly_times_out_and_a_server_that_mostly_refuses(scenes,
 def test_a_server_that_refuses_for_good_after_a_while(scenes, folder, clean):
     """What was read before the refusals is right, the rest is unobserved and its item named."""
 
-    def script(request: Request) -> Trouble | None:
-        late = request.path == "after/green.tif" and request.number >= 3
-        return Trouble(403) if late else None
-
-    with troubled_server(folder, script) as url:
+    with troubled_server(folder, Trouble(403, begin=2, files="after/green.tif")) as url:
         cube = compute(served(scenes, folder, url))
     assert lost(cube, "post").any()
     assert_right_or_lost(cube, clean)
@@ -227,7 +226,7 @@ def shorten(path: Path, to: Path, share: float) -> None:
     to.write_bytes(content[: int(len(content) * share)])
 
 
-@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+@pytest.mark.parametrize("share", [0.5, 0.99])
 def test_a_truncated_tiff(scenes, folder, clean, place, share):
     where, name = place
     shorten(folder / "after" / "red.tif", where / "short.tif", share)
@@ -248,12 +247,12 @@ def write_jpeg2000(path: Path, to: Path) -> None:
             "transform": source.transform,
         }
         # Many tiles, as Sentinel-2's own files have: GDAL decodes them in threads of its own.
-        exact = {"quality": 100, "reversible": "YES", "blockxsize": 128, "blockysize": 128}
+        exact = {"quality": 100, "reversible": "YES", "blockxsize": 256, "blockysize": 256}
         with rasterio.open(to, "w", **profile, **exact) as copy:
             copy.write(source.read())
 
 
-@pytest.mark.parametrize("share", [0.5, 0.9, 0.99, 1.0])
+@pytest.mark.parametrize("share", [0.5, 0.99, 1.0])
 def test_a_truncated_jpeg_2000(scenes, folder, clean, place, share):
     where, name = place
     write_jpeg2000(folder / "after" / "red.tif", where / "whole.jp2")
@@ -269,7 +268,7 @@ def test_a_truncated_jpeg_2000(scenes, folder, clean, place, share):
 def test_a_jpeg_2000_from_a_server_that_refuses_midway(scenes, folder, clean, tmp_path):
     """GDAL's own threads would give such a read back as if nothing had happened."""
     write_jpeg2000(folder / "after" / "red.tif", tmp_path / "red.jp2")
-    with troubled_server(tmp_path, burst(503, 4, 10**6)) as url:
+    with troubled_server(tmp_path, Trouble(503, begin=4)) as url:
         there = f"{folder}/after/red.tif"
         cube = compute(moved(scenes, lambda href: href.replace(there, f"{url}/red.jp2")))
     assert lost(cube, "post").any()
@@ -289,7 +288,9 @@ def test_without_its_classification_a_scene_is_not_taken_as_clear(scenes, folder
 def test_a_truncated_surface_model(scenes, folder, clean, tmp_path):
     (tmp_path / "surface").mkdir()
     shorten(folder / "surface" / "data.tif", tmp_path / "surface" / "data.tif", 0.5)
-    cube = compute(moved(scenes, lambda href: href.replace(f"{folder}/surface", f"{tmp_path}/surface")))
+    cube = compute(
+        moved(scenes, lambda href: href.replace(f"{folder}/surface", f"{tmp_path}/surface"))
+    )
     gone = np.isnan(cube["elevation"].values)
     assert gone.any()
     np.testing.assert_array_equal((cube["area"].values & AreaFlag.UNREADABLE_ELEVATION) != 0, gone)
@@ -314,9 +315,9 @@ def test_another_scene_shows_what_one_cannot(scenes, folder, clean, tmp_path):
 
 def test_jobs_end_when_nothing_answers(scenes, folder):
     """Not even the catalogue: an error in words, after as many attempts as were asked for."""
-    with troubled_server(folder, lambda request: Trouble(503)) as url:
+    with troubled_server(folder, Trouble(503)) as url:
         source = SourceSettings(catalogs=(f"{url}/items.json",))
-        with pytest.raises(SourceError, match="HTTP 503, asked 4 times"):
+        with pytest.raises(SourceError, match="HTTP 503, asked 2 times"):
             find_scenes(scenes.area, EVENT, source, lambda where, _: open_catalog(where, QUICK))
         cube = compute(served(scenes, folder, url))
     assert lost(cube, "pre").all()
@@ -329,7 +330,9 @@ def test_the_command_line_names_the_item_and_ends_with_3(scenes, folder, clean, 
     shorten(folder / "after" / "red.tif", tmp_path / "short.tif", 0.5)
     frozen, store = tmp_path / "frozen.json", tmp_path / "cube.zarr"
     freeze(
-        moved(scenes, lambda href: href.replace(f"{folder}/after/red.tif", f"{tmp_path}/short.tif")),
+        moved(
+            scenes, lambda href: href.replace(f"{folder}/after/red.tif", f"{tmp_path}/short.tif")
+        ),
         frozen,
     )
     assert [item.id for item in read_items(frozen)] == ["before", "after", "surface"]
@@ -341,4 +344,3 @@ def test_the_command_line_names_the_item_and_ends_with_3(scenes, folder, clean, 
     cube = read_cube(store)
     assert unreadable_items(cube) == {"post": ["after"]}
     assert_right_or_lost(cube.load(), clean)
-    assert threading.active_count() < 100

@@ -2,13 +2,15 @@
 
 import json
 import logging
-from collections import Counter
+import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import cloudpickle
@@ -35,17 +37,12 @@ from tests.scenes import (
     surface,
     write_items,
 )
-from tests.servers import (
-    NotInstalledError,
-    Request,
-    Trouble,
-    postgres,
-    range_server,
-    s3_server,
-    stac_api,
-    troubled_server,
-)
+from tests.servers.__main__ import items_at
+from tests.servers.catalog import stac_api
+from tests.servers.database import NotInstalledError, postgres
+from tests.servers.files import Signer, counts_of, range_server, s3_server
 from tests.servers.processes import free_port
+from tests.servers.program import Behaviour
 
 BANDS = ("red", "green", "blue")
 EVENT = make_event("e", EVENT_TIME)
@@ -140,11 +137,9 @@ def assert_as_written(cube: xr.Dataset) -> None:
 
 def contents(path: Path, address: str, suffix: str = "") -> list[dict[str, Any]]:
     """The items of a file, their files at an address, in collections of their own."""
-    items = json.loads(path.read_text())["features"]
+    items = items_at(path.parent, address)
     for item in items:
         item["collection"] += suffix
-        for asset in item["assets"].values():
-            asset["href"] = f"{address}/{asset['href'].removeprefix('./')}"
     return items
 
 
@@ -159,9 +154,7 @@ def others(item: dict[str, Any]) -> list[dict[str, Any]]:
             "eo:cloud_cover": 40.0 + number % 15,
             "s2:datatake_id": f"GS2B_{when:%Y%m%dT%H%M%S}_000001_N02.08",
         }
-        made.append(
-            {**item, "id": f"other-{number}", "properties": {**item["properties"], **own}}
-        )
+        made.append({**item, "id": f"other-{number}", "properties": {**item["properties"], **own}})
     return made
 
 
@@ -252,7 +245,11 @@ def test_every_page_is_read_and_every_item_comes_once(servers):
 @pytest.mark.parametrize(
     ("collection", "times", "found"),
     [
-        ("sentinel-2-l2a", ("2018-09-01", "2018-09-15"), ["S2A_54TWN_2018-09-10", "S2A_54TXN_2018-09-10"]),
+        (
+            "sentinel-2-l2a",
+            ("2018-09-01", "2018-09-15"),
+            ["S2A_54TWN_2018-09-10", "S2A_54TXN_2018-09-10"],
+        ),
         ("sentinel-2-l2a", ("2011-12-31", "2012-01-02"), ["long-ago"]),
         ("landsat-c2-l2", ("2018-01-01", "2018-12-31"), ["another"]),
         ("alos-dem", None, ["model"]),
@@ -265,7 +262,9 @@ def test_collection_and_time_are_asked_for(servers, collection, times, found):
 
 def test_the_area_is_asked_for_and_not_its_bounding_box(servers):
     days = ("2018-07-01", "2018-12-31")
-    chile = ask(servers.api, "sentinel-2-l2a", area=shapely.box(-69.6, -29.6, -69.4, -29.4), times=days)
+    chile = ask(
+        servers.api, "sentinel-2-l2a", area=shapely.box(-69.6, -29.6, -69.4, -29.4), times=days
+    )
     assert names(chile) == ["elsewhere"]
     # The scenes lie in the opening of this U.
     frame = AREA.buffer(2.0).difference(AREA.buffer(1.0)).difference(shapely.box(100, 43, 180, 60))
@@ -348,47 +347,27 @@ def test_the_command_line(servers, tmp_path, capsys):
     assert_as_written(read_cube(store).load())
 
 
+def test_the_servers_can_be_started_by_hand(servers, folder):
+    """As the README tells contributors; Ctrl-C ends them."""
+    command = [sys.executable, "-m", "tests.servers", str(folder)]
+    root = Path(__file__).parents[1]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            first = process.stdout.readline()
+            api = re.search(r"http://[\d.:]+", first)[0]
+            scenes = find_scenes(AREA, EVENT, SourceSettings(catalogs=(api,)))
+            assert len(scenes.pre) == 6
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
 # Signing
 
 
-class Desk:
-    """Gives out tokens that are good for some requests, and knows which are."""
-
-    def __init__(self, good_for: int) -> None:
-        self.good_for = good_for
-        self.lock = Lock()
-        self.used: Counter[str] = Counter()
-        self.given = 0
-        self.refused = 0
-
-    def token(self) -> str:
-        with self.lock:
-            self.given += 1
-            return f"secret-{self.given}"
-
-    def check(self, request: Request) -> Trouble | None:
-        number = int((request.token or "secret-0").removeprefix("secret-"))
-        self.used[str(request.token)] += 1
-        if 1 <= number <= self.given and self.used[str(request.token)] <= self.good_for:
-            return None
-        self.refused += 1
-        return Trouble(403)
-
-
-DESKS: dict[str, Desk] = {}
-
-
-@dataclass(frozen=True)
-class Signer:
-    """As the Planetary Computer's: the address with a token that is good for a short while."""
-
-    desk: str
-
-    def __call__(self, href: str) -> str:
-        return f"{href}?token={DESKS[self.desk].token()}"
-
-
-LARGE = (500, 600)
+LARGE = (320, 360)
+LARGE_AREA = read_area(inner_area(LARGE, 200.0))
+LARGE_SETTINGS = CubeSettings(bands=("red",), chunk=128)
 
 
 @pytest.fixture(scope="module")
@@ -400,7 +379,7 @@ def large(tmp_path_factory) -> Path:
         Scene(name, when, {"red": draw.integers(500, 5000, LARGE).astype(np.uint16)})
         for name, when in (("before", "2018-08-01T01:30:00Z"), ("after", "2018-10-01T01:30:00Z"))
     ]
-    dsm = Scene("model", "2016-01-01T00:00:00Z", surface((200, 220)), "alos-dem", 30.0)
+    dsm = Scene("model", "2016-01-01T00:00:00Z", surface((120, 140)), "alos-dem", 30.0)
     path = write_items(folder, [*pair, dsm])
     for name in ("before", "after"):
         whole, tiled = folder / name / "red.tif", folder / name / "tiled.tif"
@@ -409,60 +388,60 @@ def large(tmp_path_factory) -> Path:
     return path
 
 
-def open_signed(path: Path, url: str, signer, tmp_path: Path) -> tuple[xr.Dataset, Path]:
+def open_signed(path: Path, url: str, tmp_path: Path, attempts: int) -> tuple[xr.Dataset, Path]:
     """The cube, and the frozen items that it was made from."""
-    at_server = tmp_path / "items.json"
     features = contents(path, url)
     # A catalogue may sign what it gives out; that must not get any further.
     for item in features:
         for asset in item["assets"].values():
             asset["href"] += "?token=secret-of-the-catalogue"
+    at_server, frozen = tmp_path / "items.json", tmp_path / "frozen.json"
     at_server.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    area = read_area(inner_area(LARGE, 300.0))
-    scenes = find_scenes(area, EVENT, SourceSettings(catalogs=(at_server,)))
-    freeze(scenes, tmp_path / "frozen.json")
-    settings = CubeSettings(bands=("red",), chunk=128)
-    reading = Reading(Access(signer, Patience(attempts=6, wait=0.001)))
-    cube = open_cube(scenes, make_grid(area, 10.0), settings, reading=reading)
-    return cube, tmp_path / "frozen.json"
+    scenes = find_scenes(LARGE_AREA, EVENT, SourceSettings(catalogs=(at_server,)))
+    freeze(scenes, frozen)
+    reading = Reading(Access(Signer(url), Patience(attempts=attempts, wait=0.001)))
+    grid = make_grid(LARGE_AREA, 10.0)
+    return open_cube(scenes, grid, LARGE_SETTINGS, reading=reading), frozen
 
 
-def test_tokens_are_asked_for_at_reading_and_stay_nowhere(large, tmp_path, caplog, capfd):
+@pytest.fixture
+def silent(caplog, capfd) -> Iterator[pytest.LogCaptureFixture]:
+    """Nothing that is logged or printed holds a token, at any level."""
     caplog.set_level(logging.DEBUG)
-    desk = DESKS["good"] = Desk(good_for=9)
-    local = find_scenes(
-        read_area(inner_area(LARGE, 300.0)), EVENT, SourceSettings(catalogs=(large,))
-    )
-    settings = CubeSettings(bands=("red",), chunk=128)
-    truth = open_cube(local, make_grid(local.area, 10.0), settings).compute()
-    with troubled_server(large.parent, desk.check) as url:
-        cube, frozen = open_signed(large, url, Signer("good"), tmp_path)
-        assert desk.given == 0
+    yield caplog
+    for text in (caplog.text, *capfd.readouterr()):
+        assert "secret" not in text
+
+
+def test_tokens_are_asked_for_at_reading_and_stay_nowhere(large, tmp_path, silent):
+    local = find_scenes(LARGE_AREA, EVENT, SourceSettings(catalogs=(large,)))
+    truth = open_cube(local, make_grid(LARGE_AREA, 10.0), LARGE_SETTINGS).compute()
+    store = tmp_path / "cube.zarr"
+    with range_server(large.parent, Behaviour(token_lasts=9)) as url:
+        cube, frozen = open_signed(large, url, tmp_path, attempts=6)
+        assert counts_of(url) == {"tokens": 0, "refused": 0, "asked": 0}
         graph = cloudpickle.dumps(cube.__dask_graph__())
         with dask.config.set(scheduler="synchronous"):
-            write_cube(cube, tmp_path / "cube.zarr")
-    written = read_cube(tmp_path / "cube.zarr").load()
-    for name in ("pre", "post", "elevation", "observed", "unreadable"):
-        np.testing.assert_array_equal(written[name].values, truth[name].values)
+            write_cube(cube, store)
+        counts = counts_of(url)
+    written = read_cube(store).load()
+    xr.testing.assert_equal(written, truth)
     assert unreadable_items(written) == {}
-    assert desk.refused > 0
-    assert desk.given > 6
+    # Tokens ran out while files were open, and new ones were asked for.
+    assert counts["refused"] > 0
+    assert counts["tokens"] > 3
+    assert url.encode() in graph
     assert b"secret" not in graph
     assert "secret" not in frozen.read_text()
-    for path in (tmp_path / "cube.zarr").rglob("*"):
-        assert path.is_dir() or b"secret" not in path.read_bytes()
-    assert "secret" not in caplog.text
-    assert "secret" not in "".join(capfd.readouterr())
+    files = [path.read_bytes() for path in store.rglob("*") if path.is_file()]
+    assert files
+    assert not any(b"secret" in content for content in files)
 
 
-def test_refused_tokens_stay_out_of_the_log_too(large, tmp_path, caplog, capfd):
-    caplog.set_level(logging.DEBUG)
-    desk = DESKS["bad"] = Desk(good_for=3)
-    with troubled_server(large.parent, desk.check) as url:
-        cube, _ = open_signed(large, url, Signer("bad"), tmp_path)
+def test_a_refusal_does_not_show_its_token(large, tmp_path, silent):
+    with range_server(large.parent, Behaviour(token_lasts=3)) as url:
+        cube, _ = open_signed(large, url, tmp_path, attempts=1)
         lost = unreadable_items(cube.compute())
-    assert desk.refused > 0
+        assert counts_of(url)["refused"] > 0
     assert "post" in lost
-    assert "after/red.tif" in caplog.text
-    assert "secret" not in caplog.text
-    assert "secret" not in "".join(capfd.readouterr())
+    assert "after/red.tif" in silent.text

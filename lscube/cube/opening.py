@@ -31,7 +31,7 @@ GDAL_SETTINGS = {
     # Decoding JPEG 2000 in threads of its own, GDAL loses their errors and gives garbage instead.
     "GDAL_NUM_THREADS": "1",
     # By default GDAL keeps 5 % of the machine's memory in decoded blocks.
-    "GDAL_CACHEMAX": 256 * 2**20,
+    "GDAL_CACHEMAX": 128 * 2**20,
 }
 
 AGAIN = {"CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/"}

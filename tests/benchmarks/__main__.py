@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.benchmarks import reading
 from tests.benchmarks.measure import Row, at_most, command, hardware, seconds_of
 
 
@@ -38,7 +39,20 @@ def demo_seconds() -> Row:
 
 
 ROWS: dict[str, Callable[[], Row]] = {
-    row.__name__: row for row in (import_seconds, help_seconds, demo_seconds)
+    row.__name__: row
+    for row in (
+        import_seconds,
+        help_seconds,
+        demo_seconds,
+        reading.read_native_vs_odc,
+        reading.read_native_vs_rasterio,
+        reading.cube_native_vs_odc,
+        reading.read_6m_vs_stackstac,
+        reading.read_6m_vs_odc,
+        reading.cube_6m_vs_odc,
+        reading.cube_memory_16x,
+        reading.cube_tasks_per_chunk,
+    )
 }
 
 
@@ -48,13 +62,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("bench.json"))
     options = parser.parse_args()
     print(hardware())
-    print(f"{'name':20}{'median':>10} {'unit':5}{'target':>10}  {'holds':6}{'runs':>4}  min .. max")
+    print(f"{'name':24}{'median':>10} {'unit':5}{'target':>10}  {'holds':6}{'runs':>4}  min .. max")
     rows = []
     for name in options.rows or ROWS:
         row = ROWS[name]().as_dict()
         rows.append(row)
         print(
-            f"{row['name']:20}{row['median']:10.3f} {row['unit']:5}{row['target']:>10}  "
+            f"{row['name']:24}{row['median']:10.3f} {row['unit']:5}{row['target']:>10}  "
             f"{'yes' if row['holds'] else 'NO':6}{row['runs']:4}  "
             f"{row['minimum']:.3f} .. {row['maximum']:.3f}",
             flush=True,

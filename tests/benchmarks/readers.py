@@ -1,6 +1,6 @@
 """One way of reading the benchmark's scenes, as a process of its own: prints its seconds.
 
-    python -m tests.benchmarks.readers WAY ADDRESS RESOLUTION
+python -m tests.benchmarks.readers WAY ADDRESS RESOLUTION
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ CHUNK, THREADS = 2048, 2
 EVENT = datetime(2018, 9, 5, tzinfo=UTC)
 
 
+LARGE = "large.tif"
+"""One file of a whole tile, for the row on memory."""
+
+
 def name_of(date: int, band: str) -> str:
     """File of one band of one date."""
     return f"{date}_{band}.tif"
@@ -49,7 +53,11 @@ def items(address: str) -> list[pystac.Item]:
     made = []
     for date in range(DATES):
         when = EVENT + timedelta(days=30 * date - 15)
-        plain = {"proj:code": f"EPSG:{EPSG}", "eo:cloud_cover": 0, "s2:processing_baseline": "03.01"}
+        plain = {
+            "proj:code": f"EPSG:{EPSG}",
+            "eo:cloud_cover": 0,
+            "s2:processing_baseline": "03.01",
+        }
         item = pystac.Item(str(date), mapping(box(*degrees)), list(degrees), when, plain)
         for band in BANDS:
             fields = {

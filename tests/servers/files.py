@@ -2,71 +2,60 @@
 
 from __future__ import annotations
 
-import re
+import json
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
-from RangeHTTPServer import RangeRequestHandler
+from tests.servers.processes import HOST, answers, content_of, free_port, running
+from tests.servers.program import COUNTS, READY, TOKEN, Behaviour, as_text
 
-from tests.servers.processes import HOST, answers, free_port, running
+ROOT = Path(__file__).parents[2]
 
-
-class QuietHandler(RangeRequestHandler):
-    """RangeHTTPServer's handler; connections stay open, and nothing is printed."""
-
-    protocol_version = "HTTP/1.1"
-
-    def send_head(self) -> Any:
-        if not self._begins_after_the_end():
-            return super().send_head()
-        # RangeHTTPServer would leave the file open.
-        self.range = None
-        self.send_empty(416)
-        return None
-
-    def send_empty(self, status: int) -> None:
-        """A status and nothing else."""
-        self.send_response(status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def _begins_after_the_end(self) -> bool:
-        begin = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        path = Path(self.translate_path(self.path))
-        return begin is not None and path.is_file() and int(begin[1]) >= path.stat().st_size
-
-    def log_message(self, format: str, *words: Any) -> None:
-        pass
+WELL = Behaviour()
+"""Nothing goes wrong."""
 
 
 @contextmanager
-def serving(handler: partial[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """Answer requests in threads until the block ends; gives the address."""
-    server = ThreadingHTTPServer((HOST, 0), handler)
-    server.daemon_threads = True  # GDAL keeps its connections open
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://{HOST}:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-@contextmanager
-def range_server(folder: Path) -> Iterator[str]:
+def range_server(folder: Path, behaviour: Behaviour = WELL) -> Iterator[str]:
     """Serve a folder's files, whole or in ranges; gives the address."""
-    with serving(partial(QuietHandler, directory=str(folder))) as url:
+    port = free_port()
+    url = f"http://{HOST}:{port}"
+    command = [
+        *(sys.executable, "-m", "tests.servers.program"),
+        *(HOST, str(port), str(folder), as_text(behaviour)),
+    ]
+    with (
+        tempfile.TemporaryDirectory(prefix="lscube-files-") as logs,
+        running(
+            command,
+            lambda: answers(url + READY),
+            Path(logs) / "log",
+            {"PYTHONPATH": str(ROOT)},
+        ),
+    ):
         yield url
+
+
+def counts_of(url: str) -> dict[str, int]:
+    """What a server of files has counted: `tokens` given, requests `asked` and `refused`."""
+    counts: dict[str, int] = json.loads(content_of(url + COUNTS))
+    return counts
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Gives an address a new token of the server of files, as the Planetary Computer's service does."""
+
+    url: str
+    """Of the server."""
+
+    def __call__(self, href: str) -> str:
+        return f"{href}?token={content_of(self.url + TOKEN).decode()}"
 
 
 @contextmanager

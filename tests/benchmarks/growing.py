@@ -1,0 +1,58 @@
+"""Write a cube of a growing area and print the process's peak memory in MB.
+
+The smallest area holds as many pixels as GDAL's cache of decoded blocks, so that the cache's filling is
+not taken for growth.
+
+python -m tests.benchmarks.growing ADDRESS EDGE
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+from pathlib import Path
+
+import dask
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from shapely.geometry import shape
+
+from lscube.catalog import Scenes
+from lscube.cube import open_cube, write_cube
+from lscube.events import Event
+from lscube.settings import CubeSettings
+from tests.benchmarks.readers import BANDS, EPSG, EVENT, LARGE, NORTH, THREADS, WEST, items
+
+SIZE = 10_980
+"""Edge of a tile of Sentinel-2; a quarter of it is the smallest area's."""
+
+
+def main(address: str, quarters: str) -> None:
+    """Read every band of both dates from one file, `LARGE`."""
+    before, after = items(address)
+    for item in (before, after):
+        for asset in item.assets.values():
+            asset.href = f"{address}/{LARGE}"
+            asset.extra_fields["proj:shape"] = [SIZE, SIZE]
+    scenes = Scenes(
+        Event("benchmark", EVENT, EVENT),
+        shape(before.geometry),
+        (before,),
+        (after,),
+        (before,),
+        dsm_asset="red",
+    )
+    edge = SIZE // 4 * int(quarters)
+    grid = GeoBox((edge, edge), Affine(10, 0, WEST, 0, -10, NORTH), f"EPSG:{EPSG}")
+    settings = CubeSettings(bands=BANDS, chunk=512)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        dask.config.set(scheduler="threads", num_workers=THREADS),
+    ):
+        write_cube(open_cube(scenes, grid, settings), Path(folder) / "cube.zarr")
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
