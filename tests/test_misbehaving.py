@@ -170,6 +170,14 @@ def test_passing_trouble_leaves_no_trace(scenes, folder, clean, troubles):
     xr.testing.assert_identical(cube.drop_attrs(), clean.drop_attrs())
 
 
+def test_an_address_that_holds_404_is_tried_again(scenes, folder, clean, tmp_path):
+    """GDAL's words for a file whose first bytes failed hold the address, not the status."""
+    (tmp_path / "404").symlink_to(folder)
+    with troubled_server(tmp_path, Trouble(503, begin=1, end=2)) as url:
+        cube = compute(served(scenes, folder, f"{url}/404"), LONG)
+    xr.testing.assert_identical(cube.drop_attrs(), clean.drop_attrs())
+
+
 def test_a_search_that_mostly_times_out_and_a_server_that_mostly_refuses(scenes, folder, clean):
     """Of ten searches seven are not answered; of ten requests for a file three fail, each its own way."""
     ways = [Trouble(s, n, n + 1, every=10) for n, s in ((1, 429), (4, None), (8, 503))]

@@ -24,7 +24,7 @@ from lscube.cube.shadow import REACH
 from lscube.cube.side import Block, SidePlan, read_block
 from lscube.cube.surface import Surface
 from lscube.cube.user_mask import UserMask, open_user_mask
-from lscube.grid import bounds_of, epsg_of, project
+from lscube.grid import bounds_of, epsg_of, project, resolution_of
 from lscube.settings import CubeSettings
 
 SIDES = ("pre", "post", "dsm")
@@ -149,11 +149,13 @@ def _image(
         shift=reading.shift if side == "post" else (0.0, 0.0),
         access=reading.access,
     )
-    east, north = (abs(value) for value in plan.shift)
+    # What widening, a mask function or a shift may bring in from beyond the block.
+    context = plan.cloud_mask.halo * resolution_of(grid) if plan.cloud_mask else 0.0
+    margin = settings.dilation + context + max(abs(value) for value in plan.shift)
 
     def block(cell: GeoBox) -> Block:
-        west_, south, east_, north_ = bounds_of(cell)
-        near = (west_ - east, south - north, east_ + east, north_ + north)
+        west, south, east, north = bounds_of(cell)
+        near = (west - margin, south - margin, east + margin, north + margin)
         scenes = tuple(s for s in found.scenes if overlaps(s.bands[0].extent, near))
         lit = settings.terrain_shadow and any(scene.sun is not None for scene in scenes)
         return Block(cell, scenes, tiles.near(cell, REACH) if lit else None)

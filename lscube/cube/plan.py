@@ -103,6 +103,7 @@ def describe_side(
     method = settings.pre if side == "pre" else settings.post
     if method == "clearest":
         items = tuple(sorted(items, key=_cloudiness))
+    items = _by_pass(items)
     found = [(item, [find_band(item, band) for band in settings.bands]) for item in items]
     near = bounds_of(grid)
     used = [
@@ -113,12 +114,22 @@ def describe_side(
             f"Expected scenes over the grid {near}, none of "
             f"{', '.join(item.id for item in items)} reaches it; choose another area or source."
         )
+    leads = {pass_of(item): item for item in reversed(items)}
     made = [
-        _scene(index, item, bands, scenes, grid, settings, reading)
+        _scene(index, item, leads[pass_of(item)], bands, scenes, grid, settings, reading)
         for index, (item, bands) in enumerate(used)
     ]
     notes = tuple(_note(item, scene) for (item, _), scene in zip(used, made, strict=True))
     return Described(tuple(made), tuple(item for item, _ in used), notes)
+
+
+def _by_pass(items: tuple[pystac.Item, ...]) -> tuple[pystac.Item, ...]:
+    """Bring the tiles of each satellite pass together, at the place of its best.
+
+    Else a block that has not all of them would prefer another pass than its neighbour.
+    """
+    rank = {name: number for number, name in enumerate(dict.fromkeys(map(pass_of, items)))}
+    return tuple(sorted(items, key=lambda item: rank[pass_of(item)]))
 
 
 def _cloudiness(item: pystac.Item) -> float:
@@ -129,12 +140,14 @@ def _cloudiness(item: pystac.Item) -> float:
 def _scene(
     index: int,
     item: pystac.Item,
+    lead: pystac.Item,
     bands: list[Band],
     scenes: Scenes,
     grid: GeoBox,
     settings: CubeSettings,
     reading: Reading,
 ) -> Scene:
+    """Describe an item; day and sun are those of its pass's first item, so that blocks agree."""
     key = find_classification(item, scenes.scl_asset)
     mask_bands: tuple[Source, ...] = ()
     if reading.cloud_mask is not None and (key is None or settings.cloud_mask == "both"):
@@ -143,13 +156,18 @@ def _scene(
     return Scene(
         index=index,
         satellite_pass=pass_of(item),
-        day=int(np.datetime64(item_time(item).replace(tzinfo=None), "D").astype(int)),
+        day=_day(lead),
         bands=tuple(_source(item, band, grid) for band in bands),
         mask_bands=mask_bands,
         classification=None if key is None else _source(item, Band(key), grid),
         radiometry=decide_radiometry(item, settings.bands[0], settings, reading.dark.get(item.id)),
-        sun=_sun(item, grid) if settings.terrain_shadow else None,
+        sun=_sun(lead, grid) if settings.terrain_shadow else None,
     )
+
+
+def _day(item: pystac.Item) -> int:
+    """Days since 1970-01-01."""
+    return int(np.datetime64(item_time(item).replace(tzinfo=None), "D").astype(int))
 
 
 def _sun(item: pystac.Item, grid: GeoBox) -> Sun | None:
