@@ -115,7 +115,7 @@ def read_from(
 
 def _is_lasting(href: str, reason: str) -> bool:
     """Whether trying again is useless: a local file, or one that the server does not have."""
-    return "://" not in href or "404" in reason
+    return "://" not in href or reason.endswith("response code: 404")
 
 
 def _root_of(error: BaseException) -> str:
