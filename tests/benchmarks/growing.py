@@ -21,18 +21,17 @@ from lscube.catalog import Scenes
 from lscube.cube import open_cube, write_cube
 from lscube.events import Event
 from lscube.settings import CubeSettings
-from tests.benchmarks.readers import BANDS, EPSG, EVENT, LARGE, NORTH, THREADS, WEST, items
+from tests.benchmarks.readers import BANDS, EPSG, EVENT, NORTH, THREADS, WEST, items
 
 SIZE = 10_980
 """Edge of a tile of Sentinel-2; a quarter of it is the smallest area's."""
 
 
 def main(address: str, quarters: str) -> None:
-    """Read every band of both dates from one file, `LARGE`."""
+    """Read whole tiles, one file for each band and date."""
     before, after = items(address)
     for item in (before, after):
         for asset in item.assets.values():
-            asset.href = f"{address}/{LARGE}"
             asset.extra_fields["proj:shape"] = [SIZE, SIZE]
     scenes = Scenes(
         Event("benchmark", EVENT, EVENT),

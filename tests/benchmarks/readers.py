@@ -38,10 +38,6 @@ CHUNK, THREADS = 2048, 2
 EVENT = datetime(2018, 9, 5, tzinfo=UTC)
 
 
-LARGE = "large.tif"
-"""One file of a whole tile, for the row on memory."""
-
-
 def name_of(date: int, band: str) -> str:
     """File of one band of one date."""
     return f"{date}_{band}.tif"

@@ -18,7 +18,7 @@ import scipy.ndimage
 from affine import Affine
 
 from tests.benchmarks.measure import Row, at_most
-from tests.benchmarks.readers import BANDS, DATES, EPSG, LARGE, NORTH, SIZE, WEST, name_of
+from tests.benchmarks.readers import BANDS, DATES, EPSG, NORTH, SIZE, WEST, name_of
 from tests.servers.files import range_server
 
 RUNS = {"10": 7, "6": 3}
@@ -62,8 +62,11 @@ def write_scenes(folder: Path) -> None:
 
 
 def write_large(folder: Path) -> None:
-    """One band of a whole tile."""
-    write_cog(folder / LARGE, np.tile(ground(np.random.default_rng(0)), (2, 2)))
+    """Two dates and four bands of a whole tile, under as many names of one file."""
+    write_cog(folder / "tile", np.tile(ground(np.random.default_rng(0)), (2, 2)))
+    for date in range(DATES):
+        for band in BANDS:
+            (folder / name_of(date, band)).symlink_to(folder / "tile")
 
 
 @contextmanager
