@@ -224,4 +224,5 @@ def test_addresses_are_signed_anew_for_each_attempt(files):
 def test_reading_within_a_task_uses_no_threads_of_its_own(files):
     grid = snapped_grid(EXTENT, 10.0, EPSG)
     with dask.config.set(scheduler="no such scheduler"):
-        read_scene([source_of(files, REFLECTANCE)], REFLECTANCE, grid, ACCESS)
+        pixels = read_scene([source_of(files, REFLECTANCE)], REFLECTANCE, grid, ACCESS)
+    assert pixels.any()

@@ -17,6 +17,7 @@ from lscube.catalog.api import Query
 from lscube.catalog.duplicates import drop_duplicates
 from lscube.catalog.items import (
     cloud_cover,
+    cloudiness,
     collection_of,
     footprint,
     item_time,
@@ -200,19 +201,13 @@ def _clearest_per_tile(items: list[pystac.Item], source: SourceSettings) -> list
     """Drop cloudy scenes and keep the clearest `max_scenes` passes of each tile, clearest first."""
     kept: list[pystac.Item] = []
     passes: dict[str, set[str]] = {}
-    for item in sorted(items, key=_cloudiness):
+    for item in sorted(items, key=cloudiness):
         cloud, seen = cloud_cover(item), passes.setdefault(tile_of(item), set())
         clear_enough = cloud is None or cloud <= source.max_cloud
         if clear_enough and len(seen | {pass_of(item)}) <= source.max_scenes:
             seen.add(pass_of(item))
             kept.append(item)
     return kept
-
-
-def _cloudiness(item: pystac.Item) -> float:
-    """Cloud cover to sort by: what is not known comes last."""
-    cover = cloud_cover(item)
-    return 101.0 if cover is None else cover
 
 
 def _before(

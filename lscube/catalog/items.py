@@ -63,6 +63,12 @@ def cloud_cover(item: pystac.Item) -> float | None:
     return _number(item.properties.get("eo:cloud_cover"))
 
 
+def cloudiness(item: pystac.Item) -> float:
+    """Cloud cover to sort by: what is not known comes last."""
+    cover = cloud_cover(item)
+    return 101.0 if cover is None else cover
+
+
 def sun_of(item: pystac.Item) -> Sun | None:
     """Mean direction of the sun, None where the item does not say.
 

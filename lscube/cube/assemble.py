@@ -51,7 +51,7 @@ def open_cube(
     chunks
         Chunks along y and x; by default `settings.chunk`.
     reading
-        How files are opened, and what was measured before (`lscube.cube.measure_scenes`).
+        How files are opened, and what was measured before (`lscube.cube.measure_dark`).
 
     Returns
     -------

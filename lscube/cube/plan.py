@@ -16,7 +16,6 @@ from lscube.catalog import (
     Band,
     Scenes,
     Sun,
-    cloud_cover,
     find_band,
     find_classification,
     find_elevation,
@@ -25,7 +24,7 @@ from lscube.catalog import (
     sign_href,
     sun_of,
 )
-from lscube.catalog.items import footprint
+from lscube.catalog.items import cloudiness, footprint
 from lscube.cube.cloud_mask import CloudMask
 from lscube.cube.radiometry import decide_radiometry
 from lscube.cube.reading import Access, Source, overlaps
@@ -102,7 +101,7 @@ def describe_side(
     items = scenes.pre if side == "pre" else scenes.post
     method = settings.pre if side == "pre" else settings.post
     if method == "clearest":
-        items = tuple(sorted(items, key=_cloudiness))
+        items = tuple(sorted(items, key=cloudiness))
     items = _by_pass(items)
     found = [(item, [find_band(item, band) for band in settings.bands]) for item in items]
     near = bounds_of(grid)
@@ -130,11 +129,6 @@ def _by_pass(items: tuple[pystac.Item, ...]) -> tuple[pystac.Item, ...]:
     """
     rank = {name: number for number, name in enumerate(dict.fromkeys(map(pass_of, items)))}
     return tuple(sorted(items, key=lambda item: rank[pass_of(item)]))
-
-
-def _cloudiness(item: pystac.Item) -> float:
-    cover = cloud_cover(item)
-    return 101.0 if cover is None else cover
 
 
 def _scene(
