@@ -15,13 +15,10 @@ from pathlib import Path
 import dask
 from affine import Affine
 from odc.geo.geobox import GeoBox
-from shapely.geometry import shape
 
-from lscube.catalog import Scenes
 from lscube.cube import open_cube, write_cube
-from lscube.events import Event
 from lscube.settings import CubeSettings
-from tests.benchmarks.readers import BANDS, EPSG, EVENT, NORTH, THREADS, WEST, items
+from tests.benchmarks.readers import BANDS, EPSG, NORTH, THREADS, WEST, items, scenes_of
 
 SIZE = 10_980
 """Edge of a tile of Sentinel-2; a quarter of it is the smallest area's."""
@@ -33,14 +30,7 @@ def main(address: str, quarters: str) -> None:
     for item in (before, after):
         for asset in item.assets.values():
             asset.extra_fields["proj:shape"] = [SIZE, SIZE]
-    scenes = Scenes(
-        Event("benchmark", EVENT, EVENT),
-        shape(before.geometry),
-        (before,),
-        (after,),
-        (before,),
-        dsm_asset="red",
-    )
+    scenes = scenes_of((before,), (after,))
     edge = SIZE // 4 * int(quarters)
     grid = GeoBox((edge, edge), Affine(10, 0, WEST, 0, -10, NORTH), f"EPSG:{EPSG}")
     settings = CubeSettings(bands=BANDS, chunk=512)

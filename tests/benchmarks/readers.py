@@ -26,10 +26,13 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 from shapely.geometry import box, mapping
 
+from lscube.catalog import Scenes
 from lscube.cube import Access, open_cube
 from lscube.cube.reading import Source, stack_assets
 from lscube.cube.resampling import REFLECTANCE
+from lscube.events import Event
 from lscube.grid import snapped_grid
+from lscube.settings import CubeSettings
 
 EPSG, WEST, NORTH, SIZE = 32654, 500_000.0, 4_800_000.0, 5490
 EXTENT = (WEST, NORTH - SIZE * 10, WEST + SIZE * 10, NORTH)
@@ -65,6 +68,12 @@ def items(address: str) -> list[pystac.Item]:
             item.add_asset(band, pystac.Asset(href, extra_fields=fields))
         made.append(item)
     return made
+
+
+def scenes_of(before: tuple[pystac.Item, ...], after: tuple[pystac.Item, ...]) -> Scenes:
+    """Scenes of a cube whose elevation is of no interest: a band stands in for the surface model."""
+    event = Event("benchmark", EVENT, EVENT)
+    return Scenes(event, box(*before[0].bbox), before, after, before[:1], dsm_asset="red")
 
 
 def stored(array: da.Array) -> np.ndarray[Any, Any]:
@@ -158,22 +167,8 @@ def rasterio_windows(address: str, grid: GeoBox) -> object:
 
 def lscube_cube(address: str, grid: GeoBox) -> object:
     """lscube's cube: reflectance before and after, NaN where unusable, reasons and dates."""
-    from shapely.geometry import shape
-
-    from lscube.catalog import Scenes
-    from lscube.events import Event
-    from lscube.settings import CubeSettings
-
     before, after = items(address)
-    # The surface model is not computed here: any item will do.
-    scenes = Scenes(
-        Event("benchmark", EVENT, EVENT),
-        shape(before.geometry),
-        (before,),
-        (after,),
-        (before,),
-        dsm_asset="red",
-    )
+    scenes = scenes_of((before,), (after,))
     settings = CubeSettings(bands=BANDS, chunk=CHUNK, pre="first", terrain_shadow=False)
     cube = open_cube(scenes, grid, settings)
     return stored(cube["pre"].data), stored(cube["post"].data)

@@ -5,19 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 import dask
-from shapely.geometry import shape
 
-from lscube.catalog import Scenes
 from lscube.cube import open_cube
-from lscube.events import Event
 from lscube.grid import snapped_grid
 from lscube.settings import CubeSettings
-from tests.benchmarks.readers import BANDS, EPSG, EVENT, EXTENT, items
+from tests.benchmarks.readers import BANDS, EPSG, EXTENT, items, scenes_of
 
 
 def tasks_per_chunk(count: int) -> float:
     before, after = items("https://nowhere.example")
-    area = shape(before.geometry)
     sides = []
     for item in (before, after):
         copies = [item.clone() for _ in range(count // 2)]
@@ -26,9 +22,7 @@ def tasks_per_chunk(count: int) -> float:
             assert copy.datetime is not None
             copy.datetime += timedelta(minutes=number)
         sides.append(tuple(copies))
-    scenes = Scenes(
-        Event("benchmark", EVENT, EVENT), area, sides[0], sides[1], (before,), dsm_asset="red"
-    )
+    scenes = scenes_of(*sides)
     cube = open_cube(scenes, snapped_grid(EXTENT, 10.0, EPSG), CubeSettings(bands=BANDS, chunk=512))
     (optimised,) = dask.optimize(cube)
     chunks = cube["observed"].data.npartitions
