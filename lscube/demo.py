@@ -88,7 +88,7 @@ def run_demo(
     job = demo_job(event, settings)
     job = job.model_copy(update={"train": job.train.model_copy(update=changes or {})})
     say("Training in the west (preparing the network takes a minute)")
-    model = jobs.train(job, folder / "model")
+    model = jobs.train([job], folder / "model")
     store = folder / "probability.zarr"
     say("Mapping the whole area")
     jobs.predict(job, model, store)

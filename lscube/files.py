@@ -24,6 +24,8 @@ def appearing(path: Path) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except OSError as error:
+        if partial.is_file():
+            partial.unlink()  # on a full disk, room for what is still to come
         raise cannot_write(path, error) from None
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import odc.geo.xr  # noqa: F401 - registers the .odc accessor
 import xarray as xr
 from odc.geo.geobox import GeoBox
+from tqdm import tqdm
 
 from lscube.catalog import Scenes, find_scenes
 from lscube.cube import (
@@ -24,14 +28,24 @@ from lscube.cube import (
     write_cube,
 )
 from lscube.errors import SceneError, SettingsError
-from lscube.evaluate import draw_quicklook, evaluate_map, within
+from lscube.evaluate import draw_chips, draw_quicklook, evaluate_map, score_chips, within
 from lscube.events import Event, find_event, make_event
 from lscube.files import appearing
-from lscube.grid import make_grid, read_area
-from lscube.learn import check_room, fit, make_labels
+from lscube.grid import epsg_of, make_grid, read_area
+from lscube.learn import (
+    TrainingEvent,
+    check_chips,
+    check_room,
+    fit,
+    fit_chips,
+    held_out,
+    make_labels,
+    read_chips,
+)
 from lscube.mapping import map_region, open_map, trained_on
 from lscube.progress import progress
-from lscube.settings import Job, LabelSettings
+from lscube.scores import IGNORE
+from lscube.settings import Job, LabelSettings, TrainSettings
 
 if TYPE_CHECKING:
     from lscube.learn import LoadedModel
@@ -90,17 +104,82 @@ def make_cube(job: Job, store: Path) -> tuple[xr.Dataset, PairQuality, Lost]:
     return cube, measure_pair(cube), unreadable_items(cube)
 
 
-def train(job: Job, folder: Path) -> LoadedModel:
-    """Train a model on the job's area and labels, and save it to a new folder."""
+def train(jobs: Sequence[Job], folder: Path, parent: Path | None = None) -> LoadedModel:
+    """Train one model on the areas and labels of several jobs, and save it to a new folder.
+
+    Parameters
+    ----------
+    jobs
+        One for each event; their [train] sections agree but for `area`.
+    folder
+        New folder for the model.
+    parent
+        Folder of a saved model to begin from.
+    """
     check_room(folder)
-    settings = _labels_of(job)
-    lazy = cube_of(job)
-    labels = make_labels(settings, lazy.odc.geobox)
+    settings = _common_settings(jobs)
+    events = [_training_event(job) for job in jobs]
     with progress("reading"):
-        cube = lazy.compute()
-    reference = str((settings.inventory or settings.raster or Path()).name)
-    provenance = {"event": job.event.id, "labels": reference}
-    return fit(cube, labels, folder, job.train, provenance=provenance)
+        return fit(events, folder, settings, parent=parent, say=tqdm.write)
+
+
+def _common_settings(jobs: Sequence[Job]) -> TrainSettings:
+    """The [train] section that all jobs share."""
+    first, *others = (job.train.model_dump(exclude={"area"}) for job in jobs)
+    for other in others:
+        for name, value in first.items():
+            if other[name] != value:
+                raise SettingsError(
+                    f"Expected the same [train] settings in all jobs of one training, but train.{name} is "
+                    f"{value} in one and {other[name]} in another; set one value with --set."
+                )
+    return jobs[0].train
+
+
+def _training_event(job: Job) -> TrainingEvent:
+    settings = _labels_of(job)
+    scenes = scenes_of(job)
+    cube = cube_of(job, scenes)
+    return TrainingEvent(
+        id=job.event.id,
+        cube=cube,
+        labels=make_labels(settings, cube.odc.geobox),
+        split=job.split,
+        area=job.train.area,
+        sources=tuple(item.id for item in (*scenes.pre, *scenes.post, *scenes.dsm)),
+        reference=(settings.inventory or settings.raster or Path()).name,
+    )
+
+
+def train_chips(
+    folder: Path,
+    settings: TrainSettings,
+    resolution: float,
+    out: Path,
+    parent: Path | None = None,
+) -> LoadedModel:
+    """Train a model on `train.npz` and `validation.npz` of a folder, and save it to a new one."""
+    check_room(out)
+    training, validation = (read_chips(folder / f"{name}.npz") for name in ("train", "validation"))
+    return fit_chips(training, validation, out, settings, resolution, parent=parent, say=tqdm.write)
+
+
+def evaluate_chips(chips: Path, model: LoadedModel, scores: Path, picture: Path) -> dict[str, Any]:
+    """Score a model on chips that it has not seen; write the scores and a picture."""
+    held = read_chips(chips)
+    check_chips(model.card)
+    parts = [slice(start, start + CHIPS_AT_ONCE) for start in range(0, len(held), CHIPS_AT_ONCE)]
+    found = np.concatenate(
+        [model.predict(np.moveaxis(held.reflectance(part), -1, 1)) for part in parts]
+    )
+    result = score_chips(found, held.masks, model.card.threshold)
+    draw_chips(picture, held, found, model.card.threshold)
+    write_json(scores, {"file": held.origin, "model": model.card.sha256, **result})
+    return result
+
+
+CHIPS_AT_ONCE = 32
+"""Chips that are given to the network at once."""
 
 
 def predict(job: Job, model: LoadedModel, store: Path) -> xr.Dataset:
@@ -124,12 +203,11 @@ def evaluate(job: Job, store: Path, scores: Path, picture: Path) -> dict[str, An
     with progress("reading"):
         cube = lazy[["pre", "post"]].compute()
     probability = mapped["probability"].compute()
-    event, area = trained_on(mapped)
-    seen = None
-    if event is not None:
-        bounds = (area[0], area[1], area[2], area[3]) if area else None
-        seen = within(grid, bounds) & (event == job.event.id)
-    result = evaluate_map(probability, cube, labels, job.train.area, job.evaluate, seen)
+    if job.evaluate.part == "test":
+        labels = labels.where(held_out(grid, job.split), IGNORE)
+    result = evaluate_map(
+        probability, cube, labels, job.train.area, job.evaluate, _seen(job, mapped)
+    )
     title = (
         f"{job.event.id}: MCC {result['mcc']:.2f} on the evaluated part "
         f"(brightness threshold {result['baseline']['mcc']:.2f}; reference: {result['reference_is']})"
@@ -139,6 +217,21 @@ def evaluate(job: Job, store: Path, scores: Path, picture: Path) -> dict[str, An
     )
     write_json(scores, result)
     return result
+
+
+def _seen(job: Job, mapped: xr.Dataset) -> npt.NDArray[np.bool_] | None:
+    """Pixels, (y, x), that the map's model was trained or validated on; None where that is not known."""
+    grid = mapped.odc.geobox
+    seen = np.zeros(grid.shape, bool)
+    events = trained_on(mapped)
+    for event in events:
+        if event.bounds is None or event.epsg is None:
+            return None
+        if event.id == job.event.id:
+            if event.epsg != epsg_of(grid):
+                return None
+            seen |= within(grid, event.bounds) & ~held_out(grid, event.split)
+    return seen if events else None
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

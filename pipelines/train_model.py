@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the model to make")
     options = parser.parse_args(argv)
     try:
-        model = jobs.train(load_job(options.job, options.data), options.out)
+        model = jobs.train([load_job(options.job, options.data)], options.out)
     except LscubeError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2

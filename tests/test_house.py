@@ -12,12 +12,14 @@ import lscube
 PACKAGE = Path(lscube.__file__).parent
 
 # Every room may use these; they import nothing of lscube but each other.
-FOUNDATION = {"errors", "settings", "files"}
+FOUNDATION = {"errors", "settings", "files", "scores", "manifest"}
 
 ROOMS = {
     "errors": set(),
     "settings": set(),
     "files": set(),
+    "scores": set(),
+    "manifest": set(),
     "progress": set(),
     "grid": set(),
     "terrain": set(),

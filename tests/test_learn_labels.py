@@ -1,5 +1,6 @@
 """Labels from polygons and rasters."""
 
+import sys
 from pathlib import Path
 
 import geopandas
@@ -10,9 +11,10 @@ import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from lscube.errors import InventoryError
+from lscube.errors import InventoryError, MissingExtraError
 from lscube.grid import bounds_of, make_grid
 from lscube.learn import IGNORE, make_labels
+from lscube.learn.labels import describe_extent
 from lscube.settings import LabelSettings
 
 GRID = GeoBox((40, 60), Affine(10, 0, 500_000, 0, -10, 4_740_000), "EPSG:32654")
@@ -150,3 +152,62 @@ def test_published_confidence_of_iburi(shared_data):
     area = geopandas.GeoSeries([shapely.box(*IBURI_EXTENT)], crs=4326).to_crs(str(grid.crs)).area[0]
     assert known.sum() * 100 == pytest.approx(area, rel=0.001)
     assert (labels[known] == 1).mean() == pytest.approx(expected, rel=0.01)
+
+
+def test_geoparquet_and_shapefile_give_the_same_labels(tmp_path):
+    frame = geopandas.GeoDataFrame(geometry=[BLOCK], crs=32654)
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_file(tmp_path / "a.shp")
+    for name in ("a.parquet", "a.shp"):
+        labels = make_labels(LabelSettings(inventory=tmp_path / name), GRID)
+        np.testing.assert_array_equal(labels, block())
+
+
+def test_damaged_geoparquet_is_refused(tmp_path):
+    path = tmp_path / "a.parquet"
+    path.write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(InventoryError, match="cannot be read"):
+        make_labels(LabelSettings(inventory=path), GRID)
+
+
+def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
+    geopandas.GeoDataFrame(geometry=[BLOCK], crs=32654).to_parquet(tmp_path / "a.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtraError, match=r"lscube\[parquet\]"):
+        make_labels(LabelSettings(inventory=tmp_path / "a.parquet"), GRID)
+
+
+def test_what_was_done_to_the_inventory_is_counted(tmp_path):
+    west, south, east, north = BLOCK.bounds
+    bow = shapely.Polygon([(west, south), (east, north), (east, south), (west, north)])
+    line = shapely.LineString([(west, south), (east, north)])
+    far = shapely.box(500_000, 5_740_000, 500_100, 5_740_100)
+    settings = write(tmp_path / "a.gpkg", [BLOCK, bow, line, far], to=32654)
+    found = make_labels(settings, GRID).attrs
+    assert (found["repaired"], found["dropped"]) == (1, 1)
+    assert found["polygons"] == 3  # the block and the two halves of the bow
+
+
+def test_outlines_can_be_ignored(tmp_path):
+    settings = write(tmp_path / "a.gpkg", [BLOCK], to=32654)
+    labels = make_labels(settings.model_copy(update={"boundary": 10.0}), GRID).values
+    expected = block()
+    expected[9:21, 9:31] = IGNORE  # centres lie 5 m inside and outside of the outline
+    expected[11:19, 11:29] = 1
+    corners = [(9, 9), (9, 30), (20, 9), (20, 30)]  # 7.07 m from the corner: near enough as well
+    assert all(expected[corner] == IGNORE for corner in corners)
+    np.testing.assert_array_equal(labels, expected)
+
+
+def test_metres_under_degrees_are_refused(tmp_path):
+    path = tmp_path / "wrong.gpkg"
+    geopandas.GeoDataFrame(geometry=[BLOCK], crs=4326).to_file(path)
+    with pytest.raises(
+        InventoryError, match=r"Expected degrees.*EPSG:4326.*500100.*assign the CRS"
+    ):
+        make_labels(LabelSettings(inventory=path), GRID)
+
+
+def test_an_extent_across_the_antimeridian_says_so():
+    assert "across the antimeridian" in describe_extent((179.0, -18.0, -179.0, -17.0))
+    assert "across" not in describe_extent((141.0, 42.0, 142.0, 43.0))

@@ -1,5 +1,6 @@
-"""Patches, augmentation and the reader of batches."""
+"""The training Zarr, patches, and the reader of batches."""
 
+import dask
 import numpy as np
 import odc.geo.xr  # noqa: F401
 import pytest
@@ -11,18 +12,19 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
 from lscube.errors import InventoryError
-from lscube.learn import IGNORE, cut_patches
-from lscube.learn.augment import (
-    Geometry,
-    Radiometry,
-    apply_geometry,
-    apply_radiometry,
-    draw_geometry,
-    draw_radiometry,
+from lscube.learn.patches import (
+    BlockCache,
+    EventPatches,
+    JoinedPatches,
+    choose_windows,
+    step_of,
+    whole_windows,
 )
-from lscube.learn.patches import PatchSet, choose_windows, known_labels, whole_windows
-from lscube.learn.reader import Reader, as_tf_data, augment
-from lscube.settings import TrainSettings
+from lscube.learn.reader import Reader, as_py_dataset, as_tf_data
+from lscube.learn.splits import Side
+from lscube.learn.store import open_training_store, write_training_store
+from lscube.scores import IGNORE
+from lscube.settings import SplitSettings, TrainSettings
 
 TRAIN = TrainSettings(window=32, min_labelled=0.3, batch_size=3)
 
@@ -51,10 +53,25 @@ def make_cube(height: int, width: int, seed: int = 0) -> tuple[xr.Dataset, xr.Da
     return cube, xr.DataArray(labels, dims=("y", "x"), coords=xr_coords(grid))
 
 
-def seen_pixels(patches: PatchSet) -> set[int]:
+def cut(folder, cube, labels, chosen=TRAIN, split=SplitSettings(), area=None, cache=None):  # noqa: B008
+    """Patches of the three sides."""
+    path = folder / f"event-{len(list(folder.iterdir()))}.zarr"
+    write_training_store(path, cube, labels, chosen, split, area)
+    store = open_training_store(path)
+    held = cache or BlockCache(1e9)
+    sides = (Side.TRAINING, Side.VALIDATION, Side.TEST)
+    present = [side for side in sides if (store["side"].values == side).any()]
+    return {side: EventPatches(store, side, chosen, "small", held) for side in present}
+
+
+def everything(patches):
+    return patches.read(np.arange(len(patches)))
+
+
+def seen_pixels(patches) -> set[int]:
     """Numbers of the cube's pixels that some patch shows, labelled or not."""
-    shown = [patches.patch(i).elevation for i in range(len(patches))]
-    return {int(v) for v in np.unique(np.stack(shown)) if np.isfinite(v)}
+    shown = everything(patches)["elevation"]
+    return {int(v) for v in np.unique(shown[np.isfinite(shown)])}
 
 
 @settings(max_examples=40, deadline=None)
@@ -64,224 +81,271 @@ def seen_pixels(patches: PatchSet) -> set[int]:
     window=st.sampled_from([32, 64]),
     overlap=st.floats(0, 0.95),
 )
-def test_every_pixel_is_in_a_candidate_window(length, other, window, overlap):
-    step = max(window - round(overlap * window), 1)
-    shape = (whole_windows(length, window, step), whole_windows(other, window, step))
-    assert shape[0] >= length
-    assert shape[0] - length < max(window, step)
-    origins, counts = choose_windows(np.ones(shape, dtype=bool), window, window - step)
-    rows, columns = np.unique(origins[:, 0]), np.unique(origins[:, 1])
-    assert len(origins) == len(rows) * len(columns)
-    for starts, size in ((rows, shape[0]), (columns, shape[1])):
-        assert starts[0] == 0
-        assert starts[-1] + window == size
-        assert (np.diff(starts) <= window).all()
-    assert (counts == window**2).all()
+def test_every_pixel_is_in_a_window(length, other, window, overlap):
+    chosen = TrainSettings(window=window, overlap=overlap, min_labelled=1e-6)
+    found = choose_windows(np.ones((length, other), np.uint8), chosen)
+    seen = np.zeros((length, other), bool)
+    for row, column in found.origins:
+        seen[max(row, 0) : row + window, max(column, 0) : column + window] = True
+    assert seen.all()
+    assert found.dropped == 0
+    step = step_of(chosen)
+    for axis, size in enumerate((length, other)):
+        starts = np.unique(found.origins[:, axis])
+        assert starts[-1] + window - starts[0] == whole_windows(size, window, step)
+        assert (np.diff(starts) == step).all()
+        assert starts[0] > -max(window, step)
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    height=st.integers(20, 130),
-    width=st.integers(20, 130),
-    share=st.floats(0.1, 0.45),
-    overlap=st.floats(0, 0.8),
-)
-def test_training_and_validation_share_no_pixel(height, width, share, overlap):
-    cube, labels = make_cube(height, width)
-    chosen = TRAIN.model_copy(
-        update={"validation_share": share, "overlap": overlap, "min_labelled": 1e-6}
-    )
-    training, validation = cut_patches(cube, labels, chosen)
-    one, two = seen_pixels(training), seen_pixels(validation)
-    assert not one & two
-    assert len(one) + len(two) == height * width  # no pixel is left out
+SPLITS = [
+    SplitSettings(validation_share=0.3),
+    SplitSettings(by="blocks", block=200, validation_share=0.3, test_share=0.2, seed=3),
+    SplitSettings(by="blocks", block=470, validation_share=0.4, seed=1),
+]
 
 
-def test_patches_are_the_cubes_pixels():
+@pytest.mark.parametrize("split", SPLITS, ids=["strip", "small blocks", "large blocks"])
+@pytest.mark.parametrize("overlap", [0.0, 0.5, 0.75])
+def test_no_patch_touches_another_side(tmp_path, split, overlap):
+    """With elevation a pixel's number: what a side's patches show, no other side's do."""
+    cube, labels = make_cube(120, 150)
+    chosen = TRAIN.model_copy(update={"overlap": overlap, "min_labelled": 1e-6})
+    sides = cut(tmp_path, cube, labels, chosen, split)
+    assert len(sides) == (3 if split.test_share else 2)
+    shown = [seen_pixels(patches) for patches in sides.values()]
+    assert sum(len(pixels) for pixels in shown) == len(set.union(*shown)) == 120 * 150
+    for side, patches in sides.items():
+        batch = everything(patches)
+        learnt = batch["labels"] != IGNORE
+        assert np.isfinite(batch["elevation"][learnt]).all(), side
+
+
+def test_patches_are_the_cubes_pixels(tmp_path):
     cube, labels = make_cube(90, 70)
-    training, _ = cut_patches(cube, labels, TRAIN)
-    numbers = cube["elevation"].values
-    for i in range(len(training)):
-        patch = training.patch(i)
-        number = patch.elevation[..., 0]
-        inside = np.isfinite(number)
-        rows, columns = np.divmod(number[inside].astype(int), numbers.shape[1])
-        for layer, name in ((patch.pre, "pre"), (patch.post, "post")):
-            expected = cube[name].values[:, rows, columns].T
-            np.testing.assert_array_equal(layer[inside], expected)
-            assert np.isnan(layer[~inside]).all()
-        expected = np.where(cube["observed"].values == 0, labels.values, IGNORE)[rows, columns]
-        np.testing.assert_array_equal(patch.labels[inside, 0], expected)
-        assert (patch.labels[~inside] == IGNORE).all()
+    patches = cut(tmp_path, cube, labels)[Side.TRAINING]
+    batch = everything(patches)
+    inside = np.isfinite(batch["elevation"][..., 0])
+    rows, columns = np.divmod(batch["elevation"][..., 0][inside].astype(int), 70)
+    for name in ("pre", "post"):
+        np.testing.assert_array_equal(batch[name][inside], cube[name].values[:, rows, columns].T)
+    known = labels.values.copy()
+    known[:3, :3] = IGNORE  # not observed
+    np.testing.assert_array_equal(batch["labels"][..., 0][inside], known[rows, columns])
+    assert (batch["labels"][..., 0][~inside] == IGNORE).all()
 
 
-def test_unobserved_pixels_are_ignored_and_sparse_windows_dropped():
-    cube, labels = make_cube(64, 160)
-    cube["observed"][:, :64] = 4
-    training, validation = cut_patches(cube, labels, TRAIN.model_copy(update={"overlap": 0.0}))
-    assert training.place.left >= 48  # the unobserved part is cropped, but for the padding
-    assert validation.place.right <= 160 + 16
-    cube["observed"][20:, 64:110] = 4
-    fewer, _ = cut_patches(cube, labels, TRAIN.model_copy(update={"overlap": 0.0}))
-    assert fewer.kept < training.kept
-    assert fewer.kept + fewer.dropped == training.kept + training.dropped
-    for i in range(fewer.kept):
-        assert (fewer.patch(i).labels != IGNORE).mean() >= TRAIN.min_labelled
+def test_a_window_needs_enough_known_pixels():
+    labels = np.full((64, 64), IGNORE, np.uint8)
+    labels[:32, :32] = 0
+    labels[60:64, 60:64] = 1
+    chosen = TRAIN.model_copy(update={"overlap": 0.0, "min_labelled": 0.5})
+    found = choose_windows(labels, chosen)
+    assert (len(found.origins), found.dropped) == (1, 3)
+    assert found.landslides.tolist() == [0]
 
 
-def test_training_part_limits_all_that_is_seen():
-    cube, labels = make_cube(96, 128)
-    west, north = 500_000, 4_740_000
-    area = (west + 200, north - 800, west + 1000, north - 100)  # columns 20..99, rows 10..79
-    training, validation = cut_patches(cube, labels, TRAIN.model_copy(update={"area": area}))
-    seen = np.array(sorted(seen_pixels(training) | seen_pixels(validation)))
-    rows, columns = np.divmod(seen, 128)
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (10, 79, 20, 99)
+def test_what_only_one_image_misses_counts_by_branch(tmp_path):
+    """The corner is not seen after the event: a network of the image before can learn there."""
+    cube, labels = make_cube(80, 80)
+    for branches, known in ((("pre",), True), (("post",), False), (("pre", "post"), False)):
+        folder = tmp_path / "-".join(branches)
+        folder.mkdir()
+        chosen = TRAIN.model_copy(update={"branches": branches})
+        write_training_store(folder / "a.zarr", cube, labels, chosen, SplitSettings())
+        store = open_training_store(folder / "a.zarr")
+        assert (store["labels"].values[0, 0] != IGNORE) == known
+        assert set(store) & {"pre", "post", "elevation"} == set(branches)
 
 
-def test_area_smaller_than_a_patch_is_padded():
-    cube, labels = make_cube(20, 30)
-    small = TRAIN.model_copy(update={"min_labelled": 0.05})
-    training, validation = cut_patches(cube, labels, small)
-    assert (training.kept, validation.kept) == (1, 1)
-    assert training.patch(0).labels.shape == (32, 32, 1)
+def test_bands_are_chosen_and_ordered(tmp_path):
+    cube, labels = make_cube(70, 70)
+    chosen = TRAIN.model_copy(update={"pre_bands": ("blue",), "post_bands": ("green", "red")})
+    write_training_store(tmp_path / "a.zarr", cube, labels, chosen, SplitSettings())
+    store = open_training_store(tmp_path / "a.zarr")
+    np.testing.assert_array_equal(store["pre"].values[..., 0], cube["pre"].values[2])
+    np.testing.assert_array_equal(
+        store["post"].values, cube["post"].values[[1, 0]].transpose(1, 2, 0)
+    )
 
 
-def test_context_beyond_the_labels_is_real():
-    cube, labels = make_cube(96, 200)
-    labels[:40] = IGNORE
-    labels[50:] = IGNORE
-    training, _ = cut_patches(cube, labels, TRAIN.model_copy(update={"min_labelled": 0.2}))
-    assert np.isfinite(training.patch(1).elevation).all()
+def test_only_the_labelled_part_and_its_context_are_stored(tmp_path):
+    cube, labels = make_cube(200, 220)
+    labels = labels.where(False, IGNORE).astype(np.uint8)
+    labels[100:140, 110:160] = 1
+    write_training_store(tmp_path / "a.zarr", cube, labels, TRAIN, SplitSettings())
+    store = open_training_store(tmp_path / "a.zarr")
+    assert store["labels"].shape == (40 + 64, 50 + 64)
+    west, _, _, north = store.attrs["bounds"]
+    assert (west, north) == (500_000 + 780, 4_740_000 - 680)
 
 
-def test_labels_outside_the_area_are_not_learnt():
-    cube, labels = make_cube(96, 200)
-    cube["area"][:, :50] = 1
-    assert (known_labels(cube, labels)[:, :50] == IGNORE).all()
-    assert (known_labels(cube, labels)[5:, 50:] != IGNORE).all()
+def test_a_lazy_cube_is_computed_once(tmp_path):
+    cube, labels = make_cube(96, 120)
+    computed = []
+
+    def count(block):
+        computed.append(block.shape)
+        return block
+
+    lazy = cube.chunk({"y": 48, "x": 60})
+    lazy["post"] = lazy["post"].copy(
+        data=lazy["post"].data.map_blocks(count, meta=np.empty((0, 0, 0)))
+    )
+    with dask.config.set(scheduler="synchronous"):
+        write_training_store(tmp_path / "a.zarr", lazy, labels, TRAIN, SplitSettings())
+    assert len(computed) == 4
+    store = open_training_store(tmp_path / "a.zarr")
+    np.testing.assert_array_equal(store["post"].values, cube["post"].values.transpose(1, 2, 0))
 
 
-def test_validation_takes_the_end_that_has_landslides():
-    cube, labels = make_cube(40, 200)
-    labels[:, 120:] = 0
-    training, validation = cut_patches(cube, labels, TRAIN.model_copy(update={"overlap": 0.0}))
-    assert validation.place.left < training.place.left
-    assert validation.landslide_pixels() > 0
+def test_a_store_that_cannot_be_finished_has_no_name(tmp_path):
+    cube, labels = make_cube(80, 80)
+    nowhere = labels.where(False, IGNORE).astype(np.uint8)
+    with pytest.raises(InventoryError, match="Expected labels"):
+        write_training_store(tmp_path / "a.zarr", cube, nowhere, TRAIN, SplitSettings())
+    assert not (tmp_path / "a.zarr").exists()
 
 
-def test_validation_takes_the_end_with_a_typical_share_of_landslides():
-    """All landslides lie in the east: a strip across shows as many as the whole does."""
-    cube, labels = make_cube(96, 200)
-    labels[:] = 0
-    labels[::2, 120:] = 1
-    _, validation = cut_patches(cube, labels, TRAIN.model_copy(update={"min_labelled": 0.1}))
-    assert validation.pixels.labels.shape[1] >= 200
-    known = validation.pixels.labels[validation.pixels.labels != IGNORE]
-    assert (known == 1).mean() == pytest.approx(0.2, abs=0.03)
+def test_labels_on_another_grid_are_refused(tmp_path):
+    cube, labels = make_cube(80, 80)
+    for other in (labels[:40], labels.assign_coords(x=labels["x"] + 10)):
+        with pytest.raises(InventoryError, match="cube's grid"):
+            write_training_store(tmp_path / "a.zarr", cube, other, TRAIN, SplitSettings())
 
 
-def test_without_landslides_there_is_a_sentence():
-    cube, labels = make_cube(64, 160)
-    with pytest.raises(InventoryError, match="no landslide pixel"):
-        cut_patches(cube, labels * 0, TRAIN)
-    with pytest.raises(InventoryError, match="found none"):
-        cut_patches(cube, xr.full_like(labels, IGNORE), TRAIN)
-    with pytest.raises(InventoryError, match="lower min_labelled"):
-        cut_patches(cube, labels, TRAIN.model_copy(update={"window": 256, "min_labelled": 1.0}))
-    with pytest.raises(InventoryError, match="inside the cube"):
-        cut_patches(cube, labels, TRAIN.model_copy(update={"area": (0.0, 0.0, 1.0, 1.0)}))
-    with pytest.raises(InventoryError, match="cube's grid"):
-        cut_patches(cube, labels[1:], TRAIN)
-    with pytest.raises(InventoryError, match="cube's grid"):
-        cut_patches(cube, labels.assign_coords(x=labels["x"] + 10), TRAIN)
+def test_blocks_that_do_not_fit_leave_the_memory_and_come_back(tmp_path):
+    cube, labels = make_cube(400, 420)
+    roomy = cut(tmp_path, cube, labels)[Side.TRAINING]
+    narrow = cut(tmp_path, cube, labels, cache=BlockCache(1))[Side.TRAINING]
+    assert len(roomy.groups()) > 4
+    order = np.random.default_rng(0).permutation(len(roomy))
+    for start in range(0, len(order), 7):
+        part = order[start : start + 7]
+        one, other = roomy.read(part), narrow.read(part)
+        for name, layer in one.items():
+            np.testing.assert_array_equal(layer, other[name])
+    assert len(narrow._cache._blocks) == 1
 
 
-def test_radiometry_of_no_strength_changes_nothing():
-    image = np.random.default_rng(0).random((8, 8, 3), dtype=np.float32)
-    image[0, 0] = np.nan
-    change = draw_radiometry(np.random.default_rng(1), 3, strength=0.0)
-    np.testing.assert_allclose(apply_radiometry(image, change), image, atol=1e-6)
+def test_blocks_hold_each_patch_once_and_say_what_they_take(tmp_path):
+    patches = cut(tmp_path, *make_cube(400, 420))[Side.TRAINING]
+    groups = patches.groups()
+    np.testing.assert_array_equal(np.sort(np.concatenate(groups)), np.arange(len(patches)))
+    for number in range(len(groups)):
+        block = patches._read_block(number)
+        assert patches.bytes_of(number) == sum(layer.nbytes for layer in block.values())
 
 
-@pytest.fixture(scope="module")
-def patches():
-    return cut_patches(*make_cube(100, 90), TRAIN)[0]
+def test_joined_sources_keep_the_order_asked_for(tmp_path):
+    one = cut(tmp_path, *make_cube(90, 70))[Side.TRAINING]
+    other = cut(tmp_path, *make_cube(80, 100, seed=1))[Side.TRAINING]
+    joined = JoinedPatches([one, other])
+    assert len(joined) == len(one) + len(other)
+    order = np.random.default_rng(0).permutation(len(joined))
+    found = joined.read(order)
+    for position, index in enumerate(order):
+        source, own = (one, index) if index < len(one) else (other, index - len(one))
+        np.testing.assert_array_equal(
+            found["post"][position], source.read(np.array([own]))["post"][0]
+        )
+    np.testing.assert_array_equal(
+        joined.landslides(), np.concatenate([one.landslides(), other.landslides()])
+    )
+    np.testing.assert_array_equal(np.sort(np.concatenate(joined.groups())), np.arange(len(joined)))
 
 
-def test_all_layers_get_the_same_geometry_and_keep_their_gaps(patches):
-    patch = patches.patch(0)
-    assert np.isnan(patch.post).any()
-    seen = set()
-    for seed in range(40):
-        changed = augment(patch, np.random.default_rng(seed))
-        geometry = draw_geometry(np.random.default_rng(seed))
-        seen.add(geometry)
-        np.testing.assert_array_equal(changed.labels, apply_geometry(patch.labels, geometry))
-        np.testing.assert_array_equal(changed.elevation, apply_geometry(patch.elevation, geometry))
-        for before, after in ((patch.pre, changed.pre), (patch.post, changed.post)):
-            gaps = np.isnan(apply_geometry(before, geometry))
-            np.testing.assert_array_equal(np.isnan(after), gaps)
-            assert after.dtype == np.float32
-    assert len(seen) == 8
+class Numbered:
+    """A source whose patches are their numbers; every fourth has a landslide."""
+
+    window = 2
+
+    def __init__(self, count=40, groups=5):
+        self.count = count
+        self.parts = np.array_split(np.arange(count), groups)
+
+    def __len__(self):
+        return self.count
+
+    def read(self, indices):
+        values = np.broadcast_to(indices[:, None, None, None], (len(indices), 2, 2, 1))
+        labels = self.landslides()[indices][:, None, None, None] * np.ones((1, 2, 2, 1), np.uint8)
+        return {"post": values.astype(np.float32), "labels": labels.astype(np.uint8)}
+
+    def landslides(self):
+        return np.arange(self.count) % 4 == 0
+
+    def groups(self):
+        return self.parts
+
+    def bytes_of(self, group):
+        return 100
+
+    def name(self, index):
+        return "even" if index % 2 == 0 else "odd"
 
 
-def test_the_eight_geometries_differ_and_by_hand():
-    square = np.array([[1, 2], [3, 4]])[..., np.newaxis]
-    assert apply_geometry(square, Geometry(True, 0))[..., 0].tolist() == [[2, 1], [4, 3]]
-    assert apply_geometry(square, Geometry(False, 1))[..., 0].tolist() == [[2, 4], [1, 3]]
-    every = {
-        tuple(apply_geometry(square, Geometry(mirrored, turns)).ravel().tolist())
-        for mirrored in (False, True)
-        for turns in range(4)
-    }
-    assert len(every) == 8
+def test_an_epoch_shows_each_patch_once_in_an_order_of_its_own():
+    reader = Reader(Numbered(), 7, seed=3, shuffle=True)
+    epochs = [
+        np.concatenate([reader.batch(e, s)["post"][:, 0, 0, 0] for s in range(reader.steps)])
+        for e in (0, 1, 0)
+    ]
+    assert reader.steps == 6
+    for order in epochs:
+        np.testing.assert_array_equal(np.sort(order), np.arange(40))
+    assert (epochs[0] != epochs[1]).any()
+    np.testing.assert_array_equal(epochs[0], epochs[2])
+    assert (Reader(Numbered(), 7, seed=4, shuffle=True).order(0) != epochs[0]).any()
+    np.testing.assert_array_equal(Reader(Numbered(), 7, shuffle=False).order(5), np.arange(40))
 
 
-def test_radiometry_by_hand():
-    image = np.array([[0.1, 0.3], [0.2, np.nan]], dtype=np.float32)[..., np.newaxis]
-    change = Radiometry(gain=2.0, bias=0.05, contrast=0.5, colour=(1.1,), noise=0.0, seed=0)
-    # the mean is 0.2: (0.2 - 0.05) * 2.2 + 0.05 = 0.38 and so on
-    found = apply_radiometry(image, change)[..., 0]
-    np.testing.assert_allclose(found, [[0.38, 0.60], [0.49, np.nan]], rtol=1e-6)
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 1.0])
+def test_the_share_of_patches_with_landslides_is_as_wished(share):
+    source = Numbered()
+    reader = Reader(source, 4, shuffle=True, landslide_share=share)
+    for epoch in (0, 1):
+        order = reader.order(epoch)
+        assert len(np.unique(order)) == len(order)
+        assert source.landslides()[order].mean() == pytest.approx(share, abs=0.03)
+    assert len(reader.order(0)) == len(reader.order(1))
+    if share not in (0.25, 1.0):
+        assert set(reader.order(0)) != set(reader.order(1))
 
 
-def test_pre_and_post_change_differently():
-    image = np.full((32, 32, 3), 0.1, dtype=np.float32)
-    rng = np.random.default_rng(0)
-    one, two = draw_radiometry(rng, 3), draw_radiometry(rng, 3)
-    assert one != two
-    assert np.abs(apply_radiometry(image, one) - apply_radiometry(image, two)).mean() > 1e-3
+def test_beyond_the_memory_patches_are_shuffled_within_pools_of_blocks():
+    source = Numbered(40, groups=5)  # 8 patches of 100 bytes a block; two blocks fit into a half
+    reader = Reader(source, 4, shuffle=True, memory=400)
+    order = reader.order(0)
+    np.testing.assert_array_equal(np.sort(order), np.arange(40))
+    for start in (0, 16, 32):
+        assert len({int(index) // 8 for index in order[start : start + 16]}) <= 2
+    assert len({int(index) // 8 for index in order[:16]}) == 2
+    assert (np.diff(order[:8]) != 1).any()
 
 
-def test_each_batch_follows_from_seed_epoch_and_step(patches):
-    reader = Reader(patches, 3, seed=7, training=True)
-    whole = list(reader.epoch(1))
-    assert len(whole) == reader.steps
-    assert sum(len(batch.labels) for batch in whole) == len(patches)
-    again = Reader(patches, 3, seed=7, training=True).batch(1, 1)
-    for name, layer in again.inputs.items():
-        np.testing.assert_array_equal(layer, whole[1].inputs[name])
-    np.testing.assert_array_equal(again.labels, whole[1].labels)
-    for other in (reader.batch(0, 1), Reader(patches, 3, seed=8, training=True).batch(1, 1)):
-        assert not np.array_equal(other.inputs["pre"], whole[1].inputs["pre"], equal_nan=True)
+def test_batches_name_what_they_hold():
+    assert Reader(Numbered(), 4, shuffle=False).names(0, 0) == ["even", "odd"]
 
 
-def test_validation_gives_the_patches_as_they_are(patches):
-    batch = Reader(patches, 2, seed=0, training=False).batch(5, 0)
-    np.testing.assert_array_equal(batch.inputs["post"][1], patches.patch(1).post)
-    np.testing.assert_array_equal(batch.labels[1], patches.patch(1).labels)
+def test_tf_data_gives_the_readers_batches():
+    tf = pytest.importorskip("tensorflow")
+    reader = Reader(Numbered(), 16, seed=1, shuffle=True)
+    data = as_tf_data(reader, 1, 3)
+    found = list(data)
+    assert len(found) == 2 * reader.steps
+    assert data.element_spec["labels"].dtype == tf.uint8
+    for position, batch in enumerate(found):
+        expected = reader.batch(1 + position // reader.steps, position % reader.steps)
+        for name, layer in expected.items():
+            np.testing.assert_array_equal(batch[name], layer)
 
 
-def test_tf_data_gives_what_the_reader_gives(patches):
-    pytest.importorskip("tensorflow")
-    reader = Reader(patches, 3, seed=7, training=True)
-    expected = [batch for epoch in range(2) for batch in reader.epoch(epoch)]
-    found = list(as_tf_data(reader, epochs=2).as_numpy_iterator())
-    assert len(found) == len(expected)
-    for (inputs, targets), batch in zip(found, expected, strict=True):
-        for name, layer in batch.inputs.items():
-            np.testing.assert_array_equal(inputs[name], layer)
-        assert len(targets) == 5
-        for target in targets:
-            np.testing.assert_array_equal(target, batch.labels)
+def test_py_dataset_gives_the_readers_batches():
+    pytest.importorskip("keras")
+    reader = Reader(Numbered(), 16, seed=1, shuffle=True)
+    data = as_py_dataset(reader, 2)
+    for epoch in (2, 3):
+        for step in range(len(data)):
+            (batch,) = data[step]
+            np.testing.assert_array_equal(batch["post"], reader.batch(epoch, step)["post"])
+        data.on_epoch_end()

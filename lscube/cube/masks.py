@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from enum import IntFlag
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +43,24 @@ SCL_REASONS = {
     11: Reason.SNOW,
 }
 """Classes of Sentinel-2's scene classification (SCL) that can make a pixel unusable."""
+
+
+def usable(observed: Any, area: Any, branches: Collection[str]) -> Any:
+    """Pixels within the area that the images of some branches show.
+
+    Parameters
+    ----------
+    observed, area
+        Of a cube, any shape; NumPy or Dask.
+    branches
+        Any of "pre", "post" and "topography"; what a model without "pre" maps can be missing there.
+
+    Returns
+    -------
+    bool, of the same shape
+    """
+    bits = (0xFF if "pre" in branches else 0) | (0xFF00 if "post" in branches else 0)
+    return (observed & np.uint16(bits) == 0) & (area & np.uint8(AreaFlag.OUTSIDE_AREA) == 0)
 
 
 def reason_table(classes: tuple[int, ...]) -> npt.NDArray[np.uint8]:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from lscube.errors import InventoryError
-from lscube.learn import IGNORE
+from lscube.scores import IGNORE
 
 
 def brightness_change(cube: xr.Dataset) -> npt.NDArray[np.float32]:

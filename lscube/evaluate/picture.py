@@ -12,7 +12,7 @@ import xarray as xr
 
 from lscube.files import appearing
 from lscube.grid import Bounds
-from lscube.learn import IGNORE
+from lscube.scores import IGNORE
 
 COLOURS = {
     "true positive": (0.13, 0.63, 0.30),

@@ -12,9 +12,8 @@ from odc.geo.geobox import GeoBox
 
 from lscube.errors import InventoryError
 from lscube.evaluate.baseline import best_threshold, brightness_change
-from lscube.evaluate.scores import score
 from lscube.grid import Bounds
-from lscube.learn import IGNORE
+from lscube.scores import IGNORE, score
 from lscube.settings import EvaluateSettings
 
 

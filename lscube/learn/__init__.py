@@ -9,32 +9,45 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from lscube.scores import IGNORE as IGNORE
+
 if TYPE_CHECKING:
-    from lscube.learn.bundle import Card as Card
     from lscube.learn.bundle import LoadedModel as LoadedModel
-    from lscube.learn.bundle import check_cube as check_cube
     from lscube.learn.bundle import check_room as check_room
     from lscube.learn.bundle import load_model as load_model
-    from lscube.learn.bundle import read_card as read_card
     from lscube.learn.bundle import save_model as save_model
+    from lscube.learn.card import Card as Card
+    from lscube.learn.card import TrainedEvent as TrainedEvent
+    from lscube.learn.card import check_chips as check_chips
+    from lscube.learn.card import check_cube as check_cube
+    from lscube.learn.card import read_card as read_card
+    from lscube.learn.chips import Chips as Chips
+    from lscube.learn.chips import read_chips as read_chips
+    from lscube.learn.fitting import TrainingEvent as TrainingEvent
     from lscube.learn.fitting import fit as fit
+    from lscube.learn.fitting import fit_chips as fit_chips
     from lscube.learn.labels import make_labels as make_labels
-    from lscube.learn.patches import cut_patches as cut_patches
-
-IGNORE = 255
-"""Label of a pixel that is not known: it is neither learnt from nor scored."""
+    from lscube.learn.published import import_weights as import_weights
+    from lscube.learn.splits import held_out as held_out
 
 _NAMES = {
-    "Card": "lscube.learn.bundle",
-    "LoadedModel": "lscube.learn.bundle",
-    "check_cube": "lscube.learn.bundle",
-    "check_room": "lscube.learn.bundle",
-    "cut_patches": "lscube.learn.patches",
-    "fit": "lscube.learn.fitting",
-    "load_model": "lscube.learn.bundle",
-    "make_labels": "lscube.learn.labels",
-    "read_card": "lscube.learn.bundle",
-    "save_model": "lscube.learn.bundle",
+    "Card": "card",
+    "Chips": "chips",
+    "LoadedModel": "bundle",
+    "TrainedEvent": "card",
+    "TrainingEvent": "fitting",
+    "check_chips": "card",
+    "check_cube": "card",
+    "check_room": "bundle",
+    "fit": "fitting",
+    "fit_chips": "fitting",
+    "held_out": "splits",
+    "import_weights": "published",
+    "load_model": "bundle",
+    "make_labels": "labels",
+    "read_card": "card",
+    "read_chips": "chips",
+    "save_model": "bundle",
 }
 
 __all__ = [*_NAMES, "IGNORE"]
@@ -43,7 +56,7 @@ __all__ = [*_NAMES, "IGNORE"]
 def __getattr__(name: str) -> Any:
     if name not in _NAMES:
         raise AttributeError(f"module 'lscube.learn' has no attribute {name!r}")
-    return getattr(importlib.import_module(_NAMES[name]), name)
+    return getattr(importlib.import_module(f"lscube.learn.{_NAMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

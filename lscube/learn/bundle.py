@@ -1,7 +1,7 @@
 """The saved model: a folder with the network, a card that says what it is, and its history.
 
-A card is read without Keras or TensorFlow. The network's sha256 is in the card and is checked
-before the network is opened: a damaged or exchanged file is refused.
+The network's sha256 is in the card and is checked before the network is opened: a damaged or
+exchanged file is refused.
 """
 
 from __future__ import annotations
@@ -11,63 +11,24 @@ import hashlib
 import shutil
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lscube.errors import ModelError, StoreError
 from lscube.files import cannot_write
-from lscube.settings import TrainSettings, explain
+from lscube.learn.card import CARD, Card, read_card
 
 NETWORK = "model.keras"
-CARD = "card.json"
 HISTORY = "history.csv"
 
 Floats = NDArray[np.float32]
 History = Sequence[dict[str, float]]
-
-
-class Card(BaseModel):
-    """What a saved model is, expects and was made from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    format: Literal[1] = 1
-    """Version of this layout."""
-    branches: tuple[str, ...] = ("pre", "post", "topography")
-    """What the network looks at."""
-    bands: tuple[str, ...]
-    """Common names of the bands of `pre` and of `post`, in their order."""
-    resolution: float
-    """Pixel size in metres; the slope was computed with it."""
-    full_scale: float
-    """Reflectance that a true-colour composite shows as 255."""
-    window: int
-    """Edge of the training patches in pixels."""
-    width: float
-    """Scale of all filters; 1 is the paper's."""
-    settings: TrainSettings
-    """All settings of the training."""
-    seed: int
-    """Seed of weights, order and augmentation."""
-    patches: dict[str, int]
-    """Patches kept and dropped, landslide pixels, for training and validation."""
-    scores: dict[str, float]
-    """Losses of the epoch whose weights were kept, and its number."""
-    versions: dict[str, str]
-    """Versions of the libraries that trained it."""
-    created: str
-    """When, in UTC (ISO 8601)."""
-    provenance: dict[str, str] = {}
-    """What it was trained on, in the caller's words."""
-    sha256: str = ""
-    """Of the network's file."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +49,15 @@ class LoadedModel:
         Parameters
         ----------
         windows
-            Shape (n, 2 * bands + 1, y, x), float32: reflectance before, reflectance after,
-            elevation in metres; NaN where unknown. y and x are multiples of 32.
+            Shape (n, channel, y, x), float32: the card's bands before, its bands after, and
+            elevation in metres, as far as it looks at them; NaN where unknown. y and x are
+            multiples of 32.
 
         Returns
         -------
         shape (n, y, x), float32, 0..1
         """
-        inputs = split_channels(windows, len(self.card.bands))
+        inputs = split_channels(windows, self.card)
         with _LOCK:
             network = _open(self.folder.resolve(), self.card.sha256)
             result: Floats = network.predict_on_batch(inputs)
@@ -105,39 +67,50 @@ class LoadedModel:
 _LOCK = threading.Lock()
 
 
-def split_channels(windows: Floats, bands: int) -> dict[str, Floats]:
-    """Windows (n, 2 * bands + 1, y, x) as the network's inputs, (n, y, x, channel) each."""
-    channels = 2 * bands + 1
-    if windows.ndim != 4 or windows.shape[1] != channels or any(s % 32 for s in windows.shape[2:]):
+def split_channels(windows: Floats, card: Card) -> dict[str, Floats]:
+    """Windows (n, channel, y, x) as the network's inputs, (n, y, x, channel) each."""
+    if (
+        windows.ndim != 4
+        or windows.shape[1] != card.channels
+        or any(s % 32 for s in windows.shape[2:])
+    ):
         raise ModelError(
-            f"Expected windows of shape (n, {channels}, y, x) with y and x multiples of 32, "
-            f"got {windows.shape}; give {bands} bands before, {bands} after and the elevation."
+            f"Expected windows of shape (n, {card.channels}, y, x) with y and x multiples of 32, "
+            f"got {windows.shape}; give the bands and the elevation that the model's card names."
         )
     last = np.moveaxis(windows.astype(np.float32, copy=False), 1, -1)
-    return {
-        "pre": np.ascontiguousarray(last[..., :bands]),
-        "post": np.ascontiguousarray(last[..., bands : 2 * bands]),
-        "elevation": np.ascontiguousarray(last[..., 2 * bands :]),
-    }
+    ends = np.cumsum([len(card.pre_bands), len(card.post_bands)])
+    parts = zip(("pre", "post", "elevation"), np.split(last, ends, axis=-1), strict=True)
+    return {name: np.ascontiguousarray(part) for name, part in parts if name in card.inputs}
 
 
 @lru_cache(maxsize=2)
 def _open(folder: Path, sha256: str) -> Any:
     """Open a network's main output, once per process and file."""
+    from lscube.learn.network import main_only
+
+    model = main_only(_read_network(folder, sha256))
+    model.compile(jit_compile=False)
+    return model
+
+
+def open_network(model: LoadedModel) -> Any:
+    """The Keras model of a saved one, with all its outputs."""
+    return _read_network(model.folder, model.card.sha256)
+
+
+def _read_network(folder: Path, sha256: str) -> Any:
+    from lscube.learn import layers  # noqa: F401  (registers them)
     from lscube.learn.backend import keras
-    from lscube.learn.network import main_only  # which also registers the layers
 
     _check_digest(folder, sha256)
     try:
-        network = keras.saving.load_model(folder / NETWORK, compile=False, safe_mode=True)
+        return keras.saving.load_model(folder / NETWORK, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(
             f"Expected a Keras model in {folder / NETWORK}, but it cannot be opened "
             f"({type(error).__name__}); train or copy it again."
         ) from error
-    model = main_only(network)
-    model.compile(jit_compile=False)
-    return model
 
 
 def digest(path: Path) -> str:
@@ -158,24 +131,6 @@ def _check_digest(folder: Path, expected: str) -> None:
         )
 
 
-def read_card(folder: Path) -> Card:
-    """Read a saved model's card; the network is not touched."""
-    path = folder / CARD
-    try:
-        return Card.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise ModelError(
-            f"Expected a saved model in {folder}, found no {CARD} in it; check the path."
-        ) from None
-    except OSError as error:
-        raise ModelError(f"Expected a card in {path}, but {error}; check the path.") from None
-    except ValidationError as error:
-        raise ModelError(
-            f"Expected a model's card in {path}, but it is damaged ({explain(error)}); copy the "
-            "model again."
-        ) from None
-
-
 def load_model(folder: Path) -> LoadedModel:
     """Check a saved model.
 
@@ -187,35 +142,6 @@ def load_model(folder: Path) -> LoadedModel:
     card = read_card(folder)
     _check_digest(folder, card.sha256)
     return LoadedModel(card, folder)
-
-
-def check_cube(card: Card, bands: Sequence[str], resolution: float) -> None:
-    """Refuse a cube that a model was not made for.
-
-    Parameters
-    ----------
-    card
-        The model's.
-    bands
-        The cube's bands in their order.
-    resolution
-        The cube's pixel size in metres.
-
-    Raises
-    ------
-    ModelError
-        The bands or the resolution are others.
-    """
-    if tuple(bands) != card.bands:
-        raise ModelError(
-            f"Expected a cube with the model's bands ({', '.join(card.bands)}), got "
-            f"({', '.join(bands)}); set [cube] bands, or use another model."
-        )
-    if abs(resolution - card.resolution) > 1e-6 * card.resolution:
-        raise ModelError(
-            f"Expected a cube with the model's resolution, {card.resolution:g} m, got "
-            f"{resolution:g} m; set [area] resolution, or use another model."
-        )
 
 
 def check_room(folder: Path) -> None:
@@ -231,7 +157,13 @@ def check_room(folder: Path) -> None:
         raise cannot_write(folder, error) from None
 
 
-def save_model(network: Any, folder: Path, card: Card, history: History = ()) -> Card:
+def save_model(
+    network: Any,
+    folder: Path,
+    card: Card,
+    history: History = (),
+    add: Callable[[Path], object] = lambda folder: None,
+) -> Card:
     """Save a model; the folder appears complete, or not at all.
 
     Parameters
@@ -244,6 +176,8 @@ def save_model(network: Any, folder: Path, card: Card, history: History = ()) ->
         What the model is; its `sha256` is filled in.
     history
         One row of losses per epoch.
+    add
+        Writes more into the folder before it gets its name.
 
     Returns
     -------
@@ -259,6 +193,7 @@ def save_model(network: Any, folder: Path, card: Card, history: History = ()) ->
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         card = _write(network, part, card, history)
+        add(part)
         part.chmod(0o755)
         part.rename(folder)
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import geopandas
 import numpy as np
@@ -16,9 +17,9 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from rasterio.errors import RasterioIOError
 
-from lscube.errors import InventoryError
+from lscube.errors import InventoryError, MissingExtraError
 from lscube.grid import bounds_of
-from lscube.learn import IGNORE
+from lscube.scores import IGNORE
 from lscube.settings import Bounds, LabelSettings
 
 _DENSE = 0.01
@@ -38,52 +39,107 @@ def make_labels(settings: LabelSettings, grid: GeoBox) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        Dims (y, x), uint8: 1 landslide, 0 none, `IGNORE` (255) not known.
+        Dims (y, x), uint8: 1 landslide, 0 none, `IGNORE` (255) not known. Labels from an inventory
+        count in their attributes its `polygons` on the grid, how many were `repaired` because
+        rings crossed themselves, and how many features were `dropped` because they are no polygon.
 
     Raises
     ------
     InventoryError
         The reference is missing, unreadable, empty, or does not overlap the grid.
     """
+    counts: dict[str, int] = {}
     if settings.inventory is not None:
-        values = label_polygons(read_polygons(settings.inventory), grid, settings.inventory)
+        polygons = read_polygons(settings.inventory)
+        here = _on_grid(polygons.frame, grid)
+        values = label_polygons(polygons.frame, grid, settings.inventory)
+        if settings.boundary:
+            values[_near_outline(here, grid, settings.boundary)] = IGNORE
+        counts = {
+            "polygons": len(here),
+            "repaired": polygons.repaired,
+            "dropped": polygons.dropped,
+        }
     elif settings.raster is not None:
         values = label_raster(settings.raster, settings.threshold, grid)
     if settings.mapped_extent is not None:
         values[~mapped(settings.mapped_extent, grid)] = IGNORE
     if (values == IGNORE).all():
         raise InventoryError(
-            f"Expected labels on the grid ({_describe(_degrees(grid))}), but no pixel is inside the "
+            f"Expected labels on the grid ({describe_extent(in_degrees(grid))}), but no pixel is inside the "
             f"mapped extent {settings.mapped_extent}; check it."
         )
     labels: xr.DataArray = wrap_xr(values, grid, nodata=IGNORE).rename("labels")
-    return labels
+    return labels.assign_attrs(counts)
 
 
-def read_polygons(path: Path) -> geopandas.GeoDataFrame:
-    """Read a vector file of any format and CRS; what is not a polygon is left out."""
+class Polygons(NamedTuple):
+    """Polygons of a vector file."""
+
+    frame: geopandas.GeoDataFrame
+    """Valid polygons in the file's CRS."""
+    repaired: int
+    """Features whose rings were not valid and were repaired."""
+    dropped: int
+    """Features that are empty, or neither polygons nor collections of them."""
+
+
+def read_polygons(path: Path) -> Polygons:
+    """Read a vector file (GeoPackage, GeoJSON, Shapefile, GeoParquet, ...) of any CRS.
+
+    Raises
+    ------
+    InventoryError
+        The file is missing, unreadable or empty, or its CRS is missing or does not fit its
+        coordinates.
+    """
     if not path.exists():
         raise InventoryError(f"Expected polygons at {path}, found no file; check the path.")
-    try:
-        frame = geopandas.read_file(path)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise InventoryError(
-            f"Expected a vector file with polygons in {path}, but it cannot be read ({reason}); "
-            "save it as GeoPackage or GeoJSON."
-        ) from None
+    frame = _read_frame(path)
     if not isinstance(frame, geopandas.GeoDataFrame):
         raise InventoryError(f"Expected polygons in {path}, found a table without geometry.")
+    features, invalid = len(frame), int((~frame.geometry.is_valid & frame.geometry.notna()).sum())
     frame = _polygons_only(frame)
     if frame.empty:
         raise InventoryError(f"Expected polygons in {path}, found none; check the file.")
     if frame.crs is None:
         raise InventoryError(f"Expected a CRS in {path}, found none; assign one to the file.")
-    return frame
+    _check_degrees(frame, path)
+    return Polygons(frame, invalid, features - frame.index.nunique())
+
+
+def _read_frame(path: Path) -> geopandas.GeoDataFrame:
+    """Read a file's features; GeoParquet has a reader of its own."""
+    try:
+        if path.suffix.lower() in {".parquet", ".geoparquet"}:
+            return geopandas.read_parquet(path)
+        return geopandas.read_file(path)
+    except ImportError as error:
+        raise MissingExtraError("Reading GeoParquet", "parquet") from error
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise InventoryError(
+            f"Expected a vector file with polygons in {path}, but it cannot be read ({reason}); "
+            "save it as GeoPackage or GeoJSON."
+        ) from None
+
+
+def _check_degrees(frame: geopandas.GeoDataFrame, path: Path) -> None:
+    """Refuse metres under a CRS of degrees: they would be somewhere else, or nowhere."""
+    west, south, east, north = frame.total_bounds
+    if frame.crs.is_geographic and (max(-west, east) > 360 or max(-south, north) > 90):
+        raise InventoryError(
+            f"Expected degrees in {path}, as its CRS ({frame.crs.to_string()}) says, but its coordinates "
+            f"reach from ({west:.0f}, {south:.0f}) to ({east:.0f}, {north:.0f}); assign the CRS that they "
+            "are in."
+        )
 
 
 def _polygons_only(frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
-    """Repair rings, take collections apart, drop lines, points and empty geometries."""
+    """Repair rings, take collections apart, drop lines, points and empty geometries.
+
+    A feature's parts keep its index.
+    """
     frame = (
         frame[["geometry"]] if frame.geometry.name == "geometry" else frame[[frame.geometry.name]]
     )
@@ -101,9 +157,16 @@ def label_polygons(frame: geopandas.GeoDataFrame, grid: GeoBox, origin: Path) ->
     """1 where a pixel's centre is in a polygon, else 0; shape (y, x)."""
     here = _on_grid(frame, grid)
     if here.empty:
-        found = _describe(tuple(frame.to_crs(4326).total_bounds))
-        raise _apart(origin, found, grid)
+        raise _apart(origin, describe_extent(_extent(frame)), grid)
     return _burn(here.geometry, grid)
+
+
+def _near_outline(
+    frame: geopandas.GeoDataFrame, grid: GeoBox, distance: float
+) -> NDArray[np.bool_]:
+    """Pixels, (y, x), whose centre is within `distance` metres of an outline."""
+    rims = frame.geometry.boundary.buffer(distance)
+    return _burn(rims, grid).astype(bool)
 
 
 def _on_grid(frame: geopandas.GeoDataFrame, grid: GeoBox) -> geopandas.GeoDataFrame:
@@ -154,15 +217,15 @@ def label_raster(path: Path, threshold: float, grid: GeoBox) -> NDArray[np.uint8
         resampling=rasterio.warp.Resampling.nearest,
     )
     if np.isnan(there).all():
-        found = _describe(rasterio.warp.transform_bounds(crs, "EPSG:4326", *bounds))
-        raise _apart(path, found, grid)
+        found = rasterio.warp.transform_bounds(crs, "EPSG:4326", *bounds)
+        raise _apart(path, describe_extent(found), grid)
     return np.where(np.isnan(there), IGNORE, there >= threshold).astype(np.uint8)
 
 
 def mapped(extent: Path | Bounds, grid: GeoBox) -> NDArray[np.bool_]:
     """Pixels, (y, x), whose centre is inside a vector file's polygons, or bounds in degrees."""
     if isinstance(extent, Path):
-        frame = read_polygons(extent)
+        frame = read_polygons(extent).frame
     else:
         outline = shapely.segmentize(shapely.box(*extent), _DENSE)
         frame = geopandas.GeoDataFrame(geometry=[outline], crs=4326)
@@ -175,18 +238,32 @@ def mapped(extent: Path | Bounds, grid: GeoBox) -> NDArray[np.bool_]:
 def _apart(path: Path, found: str, grid: GeoBox) -> InventoryError:
     """Say that a reference lies somewhere else."""
     return InventoryError(
-        f"Expected {path} to overlap the grid ({_describe(_degrees(grid))}), but it covers {found}; "
+        f"Expected {path} to overlap the grid ({describe_extent(in_degrees(grid))}), but it covers {found}; "
         "choose another reference or area."
     )
 
 
-def _degrees(grid: GeoBox) -> tuple[float, ...]:
+def in_degrees(grid: GeoBox) -> tuple[float, ...]:
+    """West, south, east, north of a grid; west > east across the antimeridian."""
     bounds: tuple[float, ...] = rasterio.warp.transform_bounds(
         str(grid.crs), "EPSG:4326", *bounds_of(grid)
     )
     return bounds
 
 
-def _describe(bounds: tuple[float, ...]) -> str:
+def extent_of(where: Path | Bounds) -> tuple[float, ...]:
+    """West, south, east, north, in degrees, of a vector file or of bounds."""
+    return _extent(read_polygons(where).frame) if isinstance(where, Path) else where
+
+
+def _extent(frame: geopandas.GeoDataFrame) -> tuple[float, ...]:
+    return tuple(frame.to_crs(4326).total_bounds)
+
+
+def describe_extent(bounds: tuple[float, ...]) -> str:
+    """Bounds in degrees, in words; where they cross the antimeridian, that is said."""
     west, south, east, north = bounds
-    return f"{west:.4f} to {east:.4f} east, {south:.4f} to {north:.4f} north"
+    if not np.isfinite(bounds).all():
+        return "no place on Earth; check its CRS"
+    across = ", across the antimeridian" if west > east else ""
+    return f"{west:.4f} to {east:.4f} east{across}, {south:.4f} to {north:.4f} north"

@@ -6,9 +6,7 @@ from typing import Any
 
 from lscube import terrain
 from lscube.learn.backend import keras, ops
-
-FULL_SCALE = 0.3
-"""Reflectance shown as 255 in a true-colour composite."""
+from lscube.learn.chips import FULL_SCALE
 
 
 @keras.saving.register_keras_serializable(package="lscube")

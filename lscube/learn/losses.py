@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lscube.learn import IGNORE
 from lscube.learn.backend import keras, ops
+from lscube.scores import IGNORE
 
 LOSS_WEIGHTS = (5.0, 1.0, 1.0, 1.0, 1.0)
 """Weights of the five outputs, the main one first."""

@@ -15,7 +15,7 @@ from lscube.settings import TrainSettings
 
 OUTPUTS = ("main", "deep_2", "deep_4", "deep_8", "deep_16")
 """Names of the outputs: the main one, then those of deep supervision by their scale."""
-BRANCHES = {"pre": 24, "post": 24, "topography": 16}
+BRANCH_FILTERS = {"pre": 24, "post": 24, "topography": 16}
 """Filters of each input's own stem and full-resolution stage."""
 
 NORM_MOMENTUM = 0.9
@@ -70,36 +70,40 @@ class _Builder:
         return _layers.ReLU(name=f"{name}_relu")(self.conv(x, filters, 7, 2, name))
 
 
-def build_network(bands: int, resolution: float, settings: TrainSettings) -> Any:
-    """Build the network for one set of bands at one resolution.
+def build_network(
+    pre_bands: int, post_bands: int, resolution: float, settings: TrainSettings
+) -> Any:
+    """Build the network for some branches, their bands and one resolution.
 
     Parameters
     ----------
-    bands
-        Bands of `pre` and of `post`.
+    pre_bands, post_bands
+        Number of bands of `pre` and of `post`.
     resolution
         Pixel size in metres; belongs to the slope.
     settings
-        `width`, `dropout` and `l2` are used.
+        `branches`, `width`, `dropout` and `l2` are used.
 
     Returns
     -------
     keras.Model
-        Inputs: dict of `pre` and `post`, reflectance (n, y, x, bands), and `elevation`, metres
-        (n, y, x, 1), all float32 with NaN where unknown; y and x are multiples of 32. Outputs:
-        five probabilities (n, y, x, 1), float32, named as in `OUTPUTS`.
+        Inputs: a dict with, for each branch, `pre` (n, y, x, pre_bands) and `post`
+        (n, y, x, post_bands), reflectance, or `elevation`, metres (n, y, x, 1), all float32 with
+        NaN where unknown; y and x are multiples of 32. Outputs: five probabilities (n, y, x, 1),
+        float32, named as in `OUTPUTS`.
     """
     build = _Builder(settings.width, settings.l2)
-    inputs = {
-        "pre": keras.Input((None, None, bands), name="pre", dtype="float32"),
-        "post": keras.Input((None, None, bands), name="post", dtype="float32"),
-        "elevation": keras.Input((None, None, 1), name="elevation", dtype="float32"),
+    first: dict[str, tuple[str, int, Any]] = {
+        "pre": ("pre", pre_bands, Reflectance(name="normalise_pre")),
+        "post": ("post", post_bands, Reflectance(name="normalise_post")),
+        "topography": ("elevation", 1, Topography(resolution, name="normalise_topography")),
     }
-    branches = {
-        "pre": Reflectance(name="normalise_pre")(inputs["pre"]),
-        "post": Reflectance(name="normalise_post")(inputs["post"]),
-        "topography": Topography(resolution, name="normalise_topography")(inputs["elevation"]),
-    }
+    inputs: dict[str, Any] = {}
+    branches: dict[str, Any] = {}
+    for branch in settings.branches:
+        name, channels, layer = first[branch]
+        inputs[name] = keras.Input((None, None, channels), name=name, dtype="float32")
+        branches[branch] = layer(inputs[name])
     skips = _encode(build, branches, settings.dropout)
     outputs = _decode(build, skips, settings.dropout)
     return keras.Model(inputs, outputs, name="lscube_unet")
@@ -107,10 +111,12 @@ def build_network(bands: int, resolution: float, settings: TrainSettings) -> Any
 
 def _encode(build: _Builder, branches: dict[str, Any], dropout: float) -> list[Any]:
     """Features at 1/1, 1/2, 1/4, 1/8, 1/16 and 1/32."""
-    full = [build.stage(x, BRANCHES[name], 3, 1, f"full_{name}") for name, x in branches.items()]
-    half = [build.stem(x, BRANCHES[name], f"stem_{name}") for name, x in branches.items()]
-    s0 = _layers.Concatenate(name="s0")(full)
-    s1 = _layers.Concatenate(name="s1")(half)
+    full = [
+        build.stage(x, BRANCH_FILTERS[name], 3, 1, f"full_{name}") for name, x in branches.items()
+    ]
+    half = [build.stem(x, BRANCH_FILTERS[name], f"stem_{name}") for name, x in branches.items()]
+    s0 = full[0] if len(full) == 1 else _layers.Concatenate(name="s0")(full)
+    s1 = half[0] if len(half) == 1 else _layers.Concatenate(name="s1")(half)
     x = _layers.MaxPooling2D(3, strides=2, padding="same", name="pool")(s1)
     s2 = build.stage(x, 64, 3, 1, "encode_4")
     s3 = build.stage(s2, 128, 4, 2, "encode_8")

@@ -1,140 +1,271 @@
-"""Patches of a cube for training and validation, which never share a pixel.
+"""Patches of an event: windows on blocks of pixels that are held in memory.
 
-The training part is divided by a straight cut, each side is cropped first and then cut into
-overlapping windows (Prakash et al. 2021, figure 7A: 224 x 224 pixels, 50 % overlap).
+Overlapping windows (Prakash et al. 2021, figure 7A: 224 x 224 pixels, 50 % overlap) are chosen by
+xbatcher on the labels of one side of the split. Their pixels are read from the event's training
+Zarr in blocks of several windows, on which all that belongs to another side is blank.
 """
 
 from __future__ import annotations
 
 import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
 import xbatcher
 from numpy.typing import NDArray
 
-from lscube.cube.masks import AreaFlag
-from lscube.errors import InventoryError
-from lscube.learn import IGNORE
-from lscube.learn.splits import Labels, Rect, area_rect, bounding_box, inside, slices, split
+from lscube.learn.splits import Rect, Side, bounding_box, slices
+from lscube.scores import IGNORE
 from lscube.settings import TrainSettings
 
-Floats = NDArray[np.float32]
+Layers = dict[str, NDArray[Any]]
+"""Pixels by layer: `pre`, `post`, `elevation` float32 and `labels` uint8, channel last."""
+
+BLOCK_WINDOWS = 8
+"""Windows along a block's edge."""
 
 
-class Patch(NamedTuple):
-    """One window's pixels."""
-
-    pre: Floats
-    """Reflectance before, (y, x, band), NaN where unknown."""
-    post: Floats
-    """Reflectance after, (y, x, band), NaN where unknown."""
-    elevation: Floats
-    """Metres, (y, x, 1), NaN where unknown."""
-    labels: Labels
-    """0, 1 or `IGNORE`, (y, x, 1)."""
-
-
-@dataclass(frozen=True)
-class PatchSet:
-    """A block of pixels in memory, and the windows on it that are used."""
-
-    pixels: Patch
-    """All layers of the block, padded to whole windows."""
-    origins: NDArray[np.intp]
-    """First row and column of each window in the block, (n, 2)."""
-    window: int
-    """Edge of a window in pixels."""
-    dropped: int
-    """Windows that were left out because too little of them is labelled and observed."""
-    place: Rect
-    """Rows and columns of the block in the cube, which it can exceed by padding."""
+class PatchSource(Protocol):
+    """Where patches come from; safe to read from several threads."""
 
     @property
-    def kept(self) -> int:
-        """Number of windows."""
-        return len(self.origins)
+    def window(self) -> int:
+        """Edge of a patch in pixels."""
 
     def __len__(self) -> int:
-        return len(self.origins)
+        """Number of patches."""
 
-    def patch(self, index: int) -> Patch:
-        """Views of one window's pixels."""
-        row, column = self.origins[index]
-        at = (slice(row, row + self.window), slice(column, column + self.window))
-        pre, post, elevation, labels = self.pixels
-        return Patch(pre[at], post[at], elevation[at], labels[at])
+    def read(self, indices: NDArray[np.intp]) -> Layers:
+        """Patches, stacked to (n, y, x, channel): the network's inputs and `labels`."""
 
-    def covered(self) -> NDArray[np.bool_]:
-        """Pixels of the block, (y, x), that are in some window."""
-        seen = np.zeros(self.pixels.labels.shape[:2], dtype=bool)
-        for row, column in self.origins:
-            seen[row : row + self.window, column : column + self.window] = True
-        return seen
+    def landslides(self) -> NDArray[np.bool_]:
+        """Whether a patch has a landslide pixel, (len,)."""
 
-    def landslide_pixels(self) -> int:
-        """Pixels labelled 1 that are in some window."""
-        return int(((self.pixels.labels[..., 0] == 1) & self.covered()).sum())
+    def groups(self) -> list[NDArray[np.intp]]:
+        """Indices of patches that are read together."""
+
+    def bytes_of(self, group: int) -> int:
+        """Memory that a group takes."""
+
+    def name(self, index: int) -> str:
+        """What a patch belongs to, for messages."""
 
 
-def cut_patches(
-    cube: xr.Dataset, labels: xr.DataArray, settings: TrainSettings
-) -> tuple[PatchSet, PatchSet]:
-    """Cut training and validation patches.
+class BlockCache:
+    """Blocks in memory, the longest unused leaving first.
 
     Parameters
     ----------
-    cube
-        With `pre`, `post` (band, y, x), `elevation`, `observed` and `area` (y, x).
-    labels
-        0, 1 or `IGNORE`, (y, x) on the cube's grid.
-    settings
-        `area`, `window`, `overlap`, `min_labelled` and `validation_share` are used.
-
-    Returns
-    -------
-    training, validation
-
-    Raises
-    ------
-    InventoryError
-        The labels are on another grid, or a side has no patch or no landslide in its patches.
+    limit
+        Bytes; the block that was read last is kept whatever it takes.
     """
-    known = known_labels(cube, labels)
-    limits = area_rect(cube, settings.area)
-    known = np.where(inside(known.shape, limits), known, np.uint8(IGNORE))
-    parts = {
-        side: _cut_block(cube, known, rect, settings)
-        for side, rect in zip(
-            ("training", "validation"),
-            split(known, limits, settings),
-            strict=True,
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self._blocks: OrderedDict[tuple[int, int], Layers] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[int, int], read: Callable[[], Layers]) -> Layers:
+        """The block of this key, read if it is not here."""
+        with self._lock:
+            if key in self._blocks:
+                self._blocks.move_to_end(key)
+            else:
+                self._blocks[key] = read()
+                while len(self._blocks) > 1 and self._bytes() > self.limit:
+                    self._blocks.popitem(last=False)
+            return self._blocks[key]
+
+    def _bytes(self) -> int:
+        return sum(layer.nbytes for block in self._blocks.values() for layer in block.values())
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows on a plane of pixels."""
+
+    origins: NDArray[np.intp]
+    """First row and column of each window, (n, 2); negative, or beyond the plane, where it pads."""
+    landslides: NDArray[np.intp]
+    """Landslide pixels in each window, (n,)."""
+    dropped: int
+    """Windows that were left out because too little of them is labelled and observed."""
+
+
+class EventPatches:
+    """Patches of one side of an event.
+
+    Parameters
+    ----------
+    store
+        The event's training Zarr, from `lscube.learn.store.open_training_store`.
+    side
+        Which patches.
+    settings
+        `window`, `overlap` and `min_labelled` are used.
+    event
+        The event's name.
+    cache
+        Where blocks are held; can be shared with other events and sides.
+    """
+
+    def __init__(
+        self, store: xr.Dataset, side: Side, settings: TrainSettings, event: str, cache: BlockCache
+    ) -> None:
+        self._store, self._side, self._event, self._cache = store, side, event, cache
+        self._window, self._step = settings.window, step_of(settings)
+        self._labels = np.where(store["side"].values == side, store["labels"].values, IGNORE)
+        self.windows = choose_windows(self._labels, settings)
+        edge = BLOCK_WINDOWS * self._step
+        first = self.windows.origins.min(axis=0, initial=0)
+        blocks, self._block = np.unique(
+            (self.windows.origins - first) // edge, axis=0, return_inverse=True
         )
-    }
-    for side, patches in parts.items():
-        _check_side(side, patches, settings)
-    return parts["training"], parts["validation"]
+        self._corners = blocks * edge + first
+
+    @property
+    def window(self) -> int:
+        """Edge of a patch in pixels."""
+        return self._window
+
+    def __len__(self) -> int:
+        return len(self.windows.origins)
+
+    def read(self, indices: NDArray[np.intp]) -> Layers:
+        """Patches, stacked to (n, y, x, channel)."""
+        found: list[Layers] = []
+        for index in indices:
+            number = int(self._block[index])
+            block = self._cache.get((id(self), number), lambda n=number: self._read_block(n))  # type: ignore[misc]
+            row, column = self.windows.origins[index] - self._corners[number]
+            at = (slice(row, row + self._window), slice(column, column + self._window))
+            found.append({name: layer[at] for name, layer in block.items()})
+        return {name: np.stack([patch[name] for patch in found]) for name in found[0]}
+
+    def _read_block(self, number: int) -> Layers:
+        """Load a block; other sides' pixels, and what lies beyond the plane, are blank."""
+        top, left = (int(corner) for corner in self._corners[number])
+        bottom, right = self._block_end(number)
+        rows, columns = self._labels.shape
+        real = Rect(max(top, 0), max(left, 0), min(bottom, rows), min(right, columns))
+        margins = ((real.top - top, bottom - real.bottom), (real.left - left, right - real.right))
+        at = slices(real)
+        own = self._store["side"].values[at] == self._side
+        layers = {}
+        for name in ("pre", "post", "elevation"):
+            if name in self._store:
+                pixels = self._store[name][at].values
+                pixels[~own] = np.nan
+                layers[name] = np.pad(pixels, (*margins, (0, 0)), constant_values=np.nan)
+        labels = self._labels[at][..., np.newaxis]
+        layers["labels"] = np.pad(labels, (*margins, (0, 0)), constant_values=IGNORE)
+        return layers
+
+    def _block_end(self, number: int) -> tuple[int, int]:
+        """Row and column after the last ones of a block."""
+        last = self.windows.origins[self._block == number].max(axis=0) + self._window
+        return int(last[0]), int(last[1])
+
+    def landslides(self) -> NDArray[np.bool_]:
+        """Whether a patch has a landslide pixel, (len,)."""
+        return self.windows.landslides > 0
+
+    def groups(self) -> list[NDArray[np.intp]]:
+        """Indices of the patches of each block."""
+        return [np.flatnonzero(self._block == number) for number in range(len(self._corners))]
+
+    def bytes_of(self, group: int) -> int:
+        """Memory that a block takes."""
+        height, width = np.subtract(self._block_end(group), self._corners[group])
+        channels = sum(self._store[name].shape[-1] for name in self._store if name in _IMAGES)
+        return int(height) * int(width) * (4 * channels + 1)
+
+    def name(self, index: int) -> str:
+        """The event's name."""
+        return self._event
+
+    def covered(self) -> NDArray[np.bool_]:
+        """Pixels of the plane, (y, x), that are in some patch."""
+        seen = np.zeros(self._labels.shape, dtype=bool)
+        for row, column in self.windows.origins:
+            seen[max(row, 0) : row + self._window, max(column, 0) : column + self._window] = True
+        return seen
+
+    def landslide_pixels(self) -> int:
+        """Pixels labelled 1 that are in some patch."""
+        return int(((self._labels == 1) & self.covered()).sum())
 
 
-def known_labels(cube: xr.Dataset, labels: xr.DataArray) -> Labels:
-    """Labels, (y, x), that are `IGNORE` where the cube is not observed, or outside its area."""
-    observed = cube["observed"]
-    same = labels.shape == observed.shape and all(
-        np.allclose(labels[dim].values, observed[dim].values, rtol=0, atol=1e-3)
-        for dim in ("y", "x")
-    )
-    if not same:
-        raise InventoryError(
-            f"Expected labels on the cube's grid, {observed.shape} pixels (y, x), got "
-            f"{labels.shape} or other coordinates; make them with make_labels on that grid."
-        )
-    usable = (observed.values == 0) & (cube["area"].values & AreaFlag.OUTSIDE_AREA == 0)
-    return np.where(usable, labels.values, IGNORE).astype(np.uint8)
+_IMAGES = ("pre", "post", "elevation")
 
 
-def _step(settings: TrainSettings) -> int:
+class JoinedPatches:
+    """Patches of several sources of the same window, one after the other."""
+
+    def __init__(self, sources: list[PatchSource]) -> None:
+        self.sources = sources
+        self._starts = np.cumsum([0, *(len(source) for source in sources)])
+        self._groups = [
+            (number, group)
+            for number, source in enumerate(sources)
+            for group in range(len(source.groups()))
+        ]
+
+    @property
+    def window(self) -> int:
+        """Edge of a patch in pixels."""
+        return self.sources[0].window
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def _source(self, indices: NDArray[np.intp]) -> NDArray[np.intp]:
+        return np.searchsorted(self._starts, indices, side="right") - 1
+
+    def read(self, indices: NDArray[np.intp]) -> Layers:
+        """Patches, stacked to (n, y, x, channel), in the order asked for."""
+        owner = self._source(indices)
+        present = np.unique(owner)
+        places = [np.flatnonzero(owner == number) for number in present]
+        parts: list[Layers] = [
+            self.sources[number].read(indices[place] - self._starts[number])
+            for number, place in zip(present, places, strict=True)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        back = np.argsort(np.concatenate(places))
+        return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+
+    def landslides(self) -> NDArray[np.bool_]:
+        """Whether a patch has a landslide pixel, (len,)."""
+        return np.concatenate([source.landslides() for source in self.sources])
+
+    def groups(self) -> list[NDArray[np.intp]]:
+        """Groups of all sources."""
+        return [
+            group + start
+            for source, start in zip(self.sources, self._starts[:-1], strict=True)
+            for group in source.groups()
+        ]
+
+    def bytes_of(self, group: int) -> int:
+        """Memory that a group takes."""
+        number, own = self._groups[group]
+        return self.sources[number].bytes_of(own)
+
+    def name(self, index: int) -> str:
+        """What a patch belongs to."""
+        number = int(self._source(np.array([index]))[0])
+        return self.sources[number].name(index - int(self._starts[number]))
+
+
+def step_of(settings: TrainSettings) -> int:
+    """Pixels from one window to the next."""
     return max(settings.window - round(settings.overlap * settings.window), 1)
 
 
@@ -143,26 +274,42 @@ def whole_windows(length: int, window: int, step: int) -> int:
     return window + math.ceil(max(length - window, 0) / step) * step
 
 
-def _cut_block(cube: xr.Dataset, known: Labels, limits: Rect, settings: TrainSettings) -> PatchSet:
-    """Crop the labelled part of `limits`, widen it to whole windows, and choose windows.
+def choose_windows(labels: NDArray[np.uint8], settings: TrainSettings) -> Windows:
+    """Cover the labelled part of a plane with windows, by xbatcher; nothing is lost at its edges.
 
-    The widening takes real pixels as far as `limits` reaches, and NaN beyond.
+    Parameters
+    ----------
+    labels
+        (y, x); `IGNORE` where nothing can be learnt.
+    settings
+        `window`, `overlap` and `min_labelled` are used.
     """
-    inner = bounding_box(known[slices(limits)] != IGNORE)
-    inner = Rect(*(a + b for a, b in zip(inner, (limits.top, limits.left) * 2, strict=True)))
-    step = _step(settings)
-    place = _widen(inner, settings.window, step)
-    real = Rect(
-        max(place.top, limits.top),
-        max(place.left, limits.left),
-        min(place.bottom, limits.bottom),
-        min(place.right, limits.right),
+    window, step = settings.window, step_of(settings)
+    place = _widen(bounding_box(labels != IGNORE), window, step)
+    block = _pad_to(labels, place)
+    batches = xbatcher.BatchGenerator(
+        xr.DataArray(
+            block,
+            dims=("y", "x"),
+            coords={
+                "y": np.arange(place.top, place.bottom),
+                "x": np.arange(place.left, place.right),
+            },
+        ),
+        input_dims={"y": window, "x": window},
+        input_overlap={"y": window - step, "x": window - step},
     )
-    pixels = _read_block(cube, known, real, place)
-    labelled = pixels.labels[..., 0] != IGNORE
-    origins, counts = choose_windows(labelled, settings.window, settings.window - step)
-    enough = counts >= settings.min_labelled * settings.window**2
-    return PatchSet(pixels, origins[enough], settings.window, int((~enough).sum()), place)
+    origins, labelled, landslides = [], [], []
+    for batch in batches:
+        origins.append((int(batch["y"][0]), int(batch["x"][0])))
+        labelled.append(int((batch.values != IGNORE).sum()))
+        landslides.append(int((batch.values == 1).sum()))
+    enough = np.array(labelled) >= settings.min_labelled * window**2
+    return Windows(
+        np.array(origins, dtype=np.intp)[enough],
+        np.array(landslides, dtype=np.intp)[enough],
+        int((~enough).sum()),
+    )
 
 
 def _widen(inner: Rect, window: int, step: int) -> Rect:
@@ -175,73 +322,18 @@ def _widen(inner: Rect, window: int, step: int) -> Rect:
     return Rect(top, left, top + full_height, left + full_width)
 
 
-def _read_block(cube: xr.Dataset, known: Labels, real: Rect, place: Rect) -> Patch:
-    """Load the pixels of `real` and pad them to `place`: NaN, and `IGNORE` for labels."""
-    rows, columns = slices(real)
-    block = cube[["pre", "post", "elevation"]].isel(y=rows, x=columns).transpose("y", "x", "band")
-    block = block.compute()
-    margins = (
-        (real.top - place.top, place.bottom - real.bottom),
-        (real.left - place.left, place.right - real.right),
-        (0, 0),
+def _pad_to(labels: NDArray[np.uint8], place: Rect) -> NDArray[np.uint8]:
+    """Labels of a rectangle that can exceed the plane; `IGNORE` beyond."""
+    rows, columns = labels.shape
+    padded = np.full((place.bottom - place.top, place.right - place.left), IGNORE, np.uint8)
+    real = Rect(
+        max(place.top, 0), max(place.left, 0), min(place.bottom, rows), min(place.right, columns)
     )
-
-    def pad(layer: Floats) -> Floats:
-        return np.pad(layer.astype(np.float32, copy=False), margins, constant_values=np.nan)
-
-    return Patch(
-        pre=pad(block["pre"].values),
-        post=pad(block["post"].values),
-        elevation=pad(block["elevation"].values[..., np.newaxis]),
-        labels=np.pad(known[rows, columns, np.newaxis], margins, constant_values=IGNORE),
+    inside = Rect(
+        real.top - place.top,
+        real.left - place.left,
+        real.bottom - place.top,
+        real.right - place.left,
     )
-
-
-def choose_windows(
-    labelled: NDArray[np.bool_], window: int, overlap: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Candidate windows on a padded block, by xbatcher, in rows from the first corner on.
-
-    Parameters
-    ----------
-    labelled
-        Pixels, (y, x), that can be learnt from.
-    window, overlap
-        In pixels.
-
-    Returns
-    -------
-    origins
-        First row and column of each window, (n, 2).
-    counts
-        Labelled pixels in each window, (n,).
-    """
-    block = xr.DataArray(
-        labelled,
-        dims=("y", "x"),
-        coords={"y": np.arange(labelled.shape[0]), "x": np.arange(labelled.shape[1])},
-    )
-    windows = list(
-        xbatcher.BatchGenerator(
-            block,
-            input_dims={"y": window, "x": window},
-            input_overlap={"y": overlap, "x": overlap},
-        )
-    )
-    origins = np.array([(int(w["y"][0]), int(w["x"][0])) for w in windows], dtype=np.intp)
-    return origins, np.array([int(w.values.sum()) for w in windows], dtype=np.intp)
-
-
-def _check_side(side: str, patches: PatchSet, settings: TrainSettings) -> None:
-    """Refuse a side that nothing can be learnt from."""
-    if not patches.kept:
-        raise InventoryError(
-            f"Expected {side} patches of {settings.window} pixels with at least "
-            f"{settings.min_labelled:.0%} labelled and observed, found none among "
-            f"{patches.dropped}; lower min_labelled or window, or widen the area."
-        )
-    if not patches.landslide_pixels():
-        raise InventoryError(
-            f"Expected landslides in the {side} patches, found no landslide pixel in "
-            f"{patches.kept} patches; change area or validation_share."
-        )
+    padded[slices(inside)] = labels[slices(real)]
+    return padded

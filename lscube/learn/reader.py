@@ -1,125 +1,162 @@
 """Batches of patches: one NumPy reader, and thin wraps around it.
 
-Everything random follows from (seed, epoch, step), so any batch can be had again on its own.
+The order of patches follows from (seed, epoch), so any batch can be had again on its own.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lscube.learn.augment import (
-    apply_geometry,
-    apply_radiometry,
-    draw_geometry,
-    draw_radiometry,
-)
-from lscube.learn.patches import Floats, Patch, PatchSet
-from lscube.learn.splits import Labels
+from lscube.learn.patches import Layers, PatchSource
 
-OUTPUT_COUNT = 5
+Order = NDArray[np.intp]
 
 
-class Batch(NamedTuple):
-    """What the network takes, and what it should find."""
-
-    inputs: dict[str, Floats]
-    """`pre`, `post` (n, y, x, band) and `elevation` (n, y, x, 1)."""
-    labels: Labels
-    """0, 1 or `IGNORE`, (n, y, x, 1)."""
-
-
-@dataclass(frozen=True)
 class Reader:
-    """Batches of a patch set."""
+    """Batches of a source of patches.
 
-    patches: PatchSet
-    """Where the patches come from."""
-    batch_size: int
-    """Patches per batch; an epoch's last batch can hold fewer."""
-    seed: int
-    """Seed of order and augmentation."""
-    training: bool
-    """Shuffle and augment, or give the patches as they are."""
-    radiometric: float = 1.0
-    """Strength of the radiometric augmentation, 0..1."""
+    Parameters
+    ----------
+    source
+        Where the patches come from.
+    batch_size
+        Patches per batch; an epoch's last batch can hold fewer.
+    seed
+        Seed of the order.
+    shuffle
+        Draw a new order for each epoch, or keep the source's.
+    landslide_share
+        Share of an epoch's patches that have landslides; None: as they come. Of the kind that is
+        too many, some are drawn anew for each epoch.
+    memory
+        Bytes of blocks held at once. Beyond it, patches are shuffled within pools of blocks.
+    """
+
+    def __init__(
+        self,
+        source: PatchSource,
+        batch_size: int,
+        seed: int = 0,
+        *,
+        shuffle: bool,
+        landslide_share: float | None = None,
+        memory: float = math.inf,
+    ) -> None:
+        self.source = source
+        self.batch_size = batch_size
+        self._seed, self._shuffle, self._share = seed, shuffle, landslide_share
+        self._pools = _pools(source, memory / 2)  # while one is in use, the next is read
+        self.order = lru_cache(maxsize=2)(self._order)
 
     @property
     def steps(self) -> int:
         """Batches per epoch."""
-        return math.ceil(len(self.patches) / self.batch_size)
+        return math.ceil(len(self.order(0)) / self.batch_size)
 
-    def order(self, epoch: int) -> NDArray[np.int64]:
+    def _order(self, epoch: int) -> Order:
         """Order of the patches in an epoch."""
-        if not self.training:
-            return np.arange(len(self.patches))
-        return np.random.default_rng((self.seed, epoch)).permutation(len(self.patches))
+        everything = np.arange(len(self.source))
+        if not self._shuffle:
+            return everything
+        rng = np.random.default_rng((self._seed, epoch))
+        used = np.zeros(len(self.source), bool)
+        used[everything if self._share is None else self._draw(rng)] = True
+        if self._pools is None:
+            return rng.permutation(np.flatnonzero(used))
+        pools = [rng.permutation(pool[used[pool]]) for pool in self._pools(rng)]
+        return np.concatenate(pools)
 
-    def batch(self, epoch: int, step: int) -> Batch:
-        """Batch number `step` of an epoch."""
-        chosen = self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
-        patches = [self.patches.patch(int(i)) for i in chosen]
-        if self.training:
-            rng = np.random.default_rng((self.seed, epoch, step))
-            patches = [augment(patch, rng, self.radiometric) for patch in patches]
-        layers = Patch(*(np.stack(layer) for layer in zip(*patches, strict=True)))
-        inputs = {"pre": layers.pre, "post": layers.post, "elevation": layers.elevation}
-        return Batch(inputs, layers.labels)
+    def _draw(self, rng: np.random.Generator) -> Order:
+        """Patches of an epoch in which the wanted share has landslides."""
+        assert self._share is not None
+        has = self.source.landslides()
+        landslides, others = np.flatnonzero(has), np.flatnonzero(~has)
+        if not len(landslides):
+            return others
+        fitting = round(len(landslides) * (1 - self._share) / self._share)
+        if fitting <= len(others):
+            return np.concatenate([landslides, rng.choice(others, fitting, replace=False)])
+        fitting = max(1, round(len(others) * self._share / (1 - self._share)))
+        return np.concatenate([rng.choice(landslides, fitting, replace=False), others])
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """All batches of an epoch in their order."""
-        return (self.batch(epoch, step) for step in range(self.steps))
+    def batch(self, epoch: int, step: int) -> Layers:
+        """Batch number `step` of an epoch: the network's inputs, and `labels`."""
+        return self.source.read(self._chosen(epoch, step))
 
+    def names(self, epoch: int, step: int) -> list[str]:
+        """What the patches of a batch belong to, each name once."""
+        return sorted({self.source.name(int(index)) for index in self._chosen(epoch, step)})
 
-def augment(patch: Patch, rng: np.random.Generator, radiometric: float = 1.0) -> Patch:
-    """Turn all layers of a patch the same way, and change each image's appearance."""
-    geometry = draw_geometry(rng)
-    bands = patch.pre.shape[-1]
-    before, after = (draw_radiometry(rng, bands, radiometric) for _ in range(2))
-    return Patch(
-        pre=apply_radiometry(apply_geometry(patch.pre, geometry), before),
-        post=apply_radiometry(apply_geometry(patch.post, geometry), after),
-        elevation=apply_geometry(patch.elevation, geometry),
-        labels=apply_geometry(patch.labels, geometry),
-    )
+    def _chosen(self, epoch: int, step: int) -> Order:
+        return self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
 
 
-def as_tf_data(reader: Reader, epochs: int) -> Any:
-    """Wrap a reader's epochs 0..epochs - 1, one after the other, as `tf.data.Dataset`.
+def _pools(source: PatchSource, memory: float) -> Any:
+    """None where all blocks fit into memory; else what draws pools of blocks that do."""
+    groups = source.groups()
+    sizes = [source.bytes_of(number) for number in range(len(groups))]
+    if sum(sizes) <= memory:
+        return None
 
-    Parameters
-    ----------
-    reader
-        Its batches are read by two threads, ahead of the step that needs them.
-    epochs
-        How many; pass `steps_per_epoch=reader.steps` to `fit`.
+    def draw(rng: np.random.Generator) -> list[Order]:
+        pools: list[list[Order]] = [[]]
+        held = 0
+        for number in rng.permutation(len(groups)):
+            if pools[-1] and held + sizes[number] > memory:
+                pools.append([])
+                held = 0
+            pools[-1].append(groups[number])
+            held += sizes[number]
+        return [np.concatenate(pool) for pool in pools]
 
-    Returns
-    -------
-    tf.data.Dataset
-        ({pre, post, elevation}, labels once for each output): Keras refuses one target for five.
+    return draw
+
+
+def as_tf_data(reader: Reader, first: int, last: int) -> Any:
+    """Wrap the epochs `first` to `last` - 1 of a reader, one after the other, as `tf.data.Dataset`.
+
+    Batches are read by two threads, ahead of the step that needs them; pass
+    `steps_per_epoch=reader.steps` to `fit`.
     """
     import tensorflow as tf
 
-    bands = reader.patches.pixels.pre.shape[-1]
-    window = reader.patches.window
+    sample = reader.batch(first, 0)
+    types = [layer.dtype for layer in sample.values()]
 
-    def read(index: Any) -> tuple[Floats, Floats, Floats, Labels]:
-        inputs, labels = reader.batch(*divmod(int(index), reader.steps))
-        return inputs["pre"], inputs["post"], inputs["elevation"], labels
+    def read(index: Any) -> list[NDArray[Any]]:
+        return list(reader.batch(*divmod(int(index), reader.steps)).values())
 
-    def load(index: Any) -> tuple[dict[str, Any], tuple[Any, ...]]:
-        types = (tf.float32, tf.float32, tf.float32, tf.uint8)
-        *images, labels = tf.numpy_function(read, [index], types, stateful=False)
-        for image, channels in zip((*images, labels), (bands, bands, 1, 1), strict=True):
-            image.set_shape((None, window, window, channels))
-        inputs = dict(zip(("pre", "post", "elevation"), images, strict=True))
-        return inputs, (labels,) * OUTPUT_COUNT
+    def load(index: Any) -> dict[str, Any]:
+        layers = tf.numpy_function(read, [index], types, stateful=False)
+        for layer, shown in zip(layers, sample.values(), strict=True):
+            layer.set_shape((None, *shown.shape[1:]))
+        return dict(zip(sample, layers, strict=True))
 
-    indices = tf.data.Dataset.range(epochs * reader.steps)
+    indices = tf.data.Dataset.range(first * reader.steps, last * reader.steps)
     return indices.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
+def as_py_dataset(reader: Reader, first: int) -> Any:
+    """Wrap a reader as `keras.utils.PyDataset`, from epoch `first` on, where TensorFlow is not used."""
+    from lscube.learn.backend import keras
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(workers=2, use_multiprocessing=False, max_queue_size=4)
+            self.epoch = first
+
+        def __len__(self) -> int:
+            return reader.steps
+
+        def __getitem__(self, step: int) -> tuple[Layers]:
+            return (reader.batch(self.epoch, step),)
+
+        def on_epoch_end(self) -> None:
+            self.epoch += 1
+
+    return Batches()

@@ -55,7 +55,7 @@ def map_region(
     Raises
     ------
     ModelError
-        The model expects other bands or another resolution.
+        The model looks at a band that is missing, or expects another resolution.
     StoreError
         The store belongs to another run.
     """
@@ -99,7 +99,7 @@ def _lazy_map(
         for axis, pixels in zip(("y", "x"), cores.shape, strict=True)
     }
     kept = padded[["observed", "area", "post_date", "unreadable"]].isel(inner).drop_vars(("y", "x"))
-    values = probability(network_input(padded), model.predict, lattice)
+    values = probability(network_input(padded, model.card), model.predict, lattice)
     return xr.Dataset(
         {
             "probability": (("y", "x"), values, _ATTRIBUTES),

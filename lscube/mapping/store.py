@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,9 @@ from lscube.cube.store import storable
 from lscube.errors import StoreError
 from lscube.files import appearing
 from lscube.grid import epsg_of
-from lscube.learn import Card
+from lscube.learn import Card, TrainedEvent
+from lscube.manifest import Manifest, differences, short
 from lscube.settings import CubeSettings, PredictSettings
-
-Manifest = dict[str, Any]
-"""All that determines a map's pixels; kept in the store's attributes."""
 
 _MANIFEST = "lscube_manifest"
 
@@ -40,14 +37,13 @@ def make_manifest(
     cube: CubeSettings,
     settings: PredictSettings,
 ) -> Manifest:
-    """Collect what determines a map's pixels; hrefs without signatures."""
+    """Collect what determines a map's pixels, for the store's attributes; hrefs without signatures."""
     items = [*scenes.pre, *scenes.post, *scenes.dsm]
     manifest = {
         "lscube": __version__,
         "model": {
             "sha256": model.sha256,
-            "event": model.provenance.get("event"),
-            "area": model.settings.area,
+            "trained_on": [event.model_dump(mode="json") for event in model.events],
         },
         "cube": cube.model_dump(mode="json", exclude={"chunk"}),
         "predict": settings.model_dump(mode="json", exclude={"chunk_cores"}),
@@ -69,10 +65,10 @@ def make_manifest(
     return plain
 
 
-def trained_on(dataset: xr.Dataset) -> tuple[str | None, list[float] | None]:
-    """Event and area (west, south, east, north; None: all) that a map's model was trained on."""
-    model = dataset.attrs[_MANIFEST]["model"]
-    return model["event"], model["area"]
+def trained_on(dataset: xr.Dataset) -> tuple[TrainedEvent, ...]:
+    """Events that a map's model was trained on."""
+    events = dataset.attrs[_MANIFEST]["model"]["trained_on"]
+    return tuple(TrainedEvent.model_validate(event) for event in events)
 
 
 def is_finished(store: Path, manifest: Manifest) -> bool:
@@ -86,28 +82,12 @@ def is_finished(store: Path, manifest: Manifest) -> bool:
     if not store.exists():
         return False
     theirs = open_store(store).attrs[_MANIFEST]
-    for name, ours, other in _differences(manifest, theirs):
+    for name, ours, other in differences(manifest, theirs):
         raise StoreError(
             f"Expected a map of this run at {store}, but it belongs to another one: {name} there is "
-            f"{_short(other)}, here {_short(ours)}; choose another name or remove it."
+            f"{short(other)}, here {short(ours)}; choose another name or remove it."
         )
     return True
-
-
-def _differences(
-    ours: dict[str, Any], theirs: dict[str, Any], prefix: str = ""
-) -> Iterator[tuple[str, Any, Any]]:
-    for name in {**ours, **theirs}:
-        mine, other = ours.get(name), theirs.get(name)
-        if isinstance(mine, dict) and isinstance(other, dict):
-            yield from _differences(mine, other, f"{prefix}{name}.")
-        elif mine != other:
-            yield prefix + name, mine, other
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 120 else text[:117] + "..."
 
 
 def write_store(dataset: xr.Dataset, store: Path, manifest: Manifest) -> None:

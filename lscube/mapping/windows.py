@@ -9,33 +9,45 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from lscube.cube.masks import AreaFlag
+from lscube.cube.masks import usable
 from lscube.errors import AreaError
 from lscube.grid import Lattice
+from lscube.learn import Card
 
 Floats = npt.NDArray[np.float32]
 
 Predict = Callable[[Floats], Floats]
-"""Windows (n, channel, y, x) to probabilities (n, y, x); channels: pre, post, elevation."""
+"""Windows (n, channel, y, x) to probabilities (n, y, x)."""
 
 BATCH_PIXELS = 8 * 224 * 224
 """Pixels that are given to the network at once."""
 
 
-def network_input(cube: xr.Dataset) -> da.Array:
+def network_input(cube: xr.Dataset, card: Card) -> da.Array:
     """Everything that a window needs, as one array.
+
+    Parameters
+    ----------
+    cube
+        With the bands that the model looks at.
+    card
+        The model's.
 
     Returns
     -------
     dask array, float32 (channel, y, x)
-        Pre bands, post bands, elevation, and 1 where a probability is wanted: observed before and
-        after, and within the area.
+        The model's channels (`LoadedModel.predict`), and 1 where a probability is wanted: observed
+        by the images that the model looks at, and within the area.
     """
-    wanted = ((cube["observed"] == 0) & (cube["area"] & AreaFlag.OUTSIDE_AREA == 0)).astype(
-        np.float32
-    )
-    planes = [cube["elevation"].data[None], wanted.data[None]]
-    stacked = da.concatenate([cube["pre"].data, cube["post"].data, *planes])
+    wanted = usable(cube["observed"].data, cube["area"].data, card.branches)
+    parts = [
+        cube[image].sel(band=list(bands)).data
+        for image, bands in (("pre", card.pre_bands), ("post", card.post_bands))
+        if bands
+    ]
+    if "topography" in card.branches:
+        parts.append(cube["elevation"].data[None])
+    stacked = da.concatenate([*parts, wanted.astype(np.float32)[None]])
     return stacked.rechunk({0: -1})
 
 

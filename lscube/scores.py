@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lscube.learn import IGNORE
+IGNORE = 255
+"""Label of a pixel that is not known: it is neither learnt from nor scored."""
 
 
 @dataclass(frozen=True)
@@ -95,3 +96,36 @@ def score(
     tp = int(np.count_nonzero(found & true))
     fp, fn = int(np.count_nonzero(found)) - tp, int(np.count_nonzero(true)) - tp
     return Confusion(tp, fp, fn, int(found.size) - tp - fp - fn)
+
+
+BINS = 1000
+"""Steps of probability in which a `Tally` counts."""
+
+
+class Tally:
+    """Pixels counted by probability, batch after batch: any threshold can be scored afterwards."""
+
+    def __init__(self) -> None:
+        self.landslide = np.zeros(BINS + 1, np.int64)
+        self.other = np.zeros(BINS + 1, np.int64)
+
+    def add(self, probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.uint8]) -> None:
+        """Count pixels; `IGNORE` and NaN are left out."""
+        usable = (labels != IGNORE) & np.isfinite(probabilities)
+        bins = np.floor(probabilities[usable] * BINS + 1e-6).astype(np.intp)
+        true = labels[usable] == 1
+        self.landslide += np.bincount(bins[true], minlength=BINS + 1)
+        self.other += np.bincount(bins[~true], minlength=BINS + 1)
+
+    def at(self, threshold: float) -> Confusion:
+        """Counts where a pixel is taken for a landslide from `threshold` (in steps of 1/BINS) on."""
+        first = round(threshold * BINS)
+        tp, fp = int(self.landslide[first:].sum()), int(self.other[first:].sum())
+        return Confusion(tp, fp, int(self.landslide.sum()) - tp, int(self.other.sum()) - fp)
+
+    def best(self) -> float:
+        """The threshold with the highest MCC; the middle of them if several have it."""
+        thresholds = [step / BINS for step in range(1, BINS)]
+        found = [self.at(threshold).mcc for threshold in thresholds]
+        top = [t for t, mcc in zip(thresholds, found, strict=True) if mcc == max(found)]
+        return top[len(top) // 2]

@@ -1,0 +1,131 @@
+"""Commands about maps: make one, score one, and the demo that does it all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lscube.cli.options import PATH, JobOptions, job_options
+from lscube.cli.partial import name_lost
+from lscube.errors import SettingsError
+
+
+@click.command()
+@job_options
+@click.option("--model", type=PATH, required=True, help="Folder of a saved model.")
+@click.option("--out", type=PATH, required=True, help="Zarr store to make.")
+def predict(given: JobOptions, model: Path, out: Path) -> None:
+    """Map landslide probability over an area, as Zarr.
+
+    \b
+    Example:
+      lscube predict --job job.toml --model model --out probability.zarr
+    """
+    from lscube import jobs
+    from lscube.cube import unreadable_items
+    from lscube.learn import load_model
+
+    job = given.make()
+    mapped = jobs.predict(job, load_model(model), out)
+    rows, columns = mapped["probability"].shape
+    share = float(mapped["probability"].notnull().mean())
+    click.echo(f"Wrote {out}: {rows} x {columns} pixels, {share:.0%} of them mapped")
+    name_lost(unreadable_items(mapped))
+
+
+@click.command()
+@job_options
+@click.option("--map", "store", type=PATH, help="Zarr store with the map.")
+@click.option("--chips", type=PATH, help="NPZ file of chips with masks, instead of a map.")
+@click.option("--model", type=PATH, help="Folder of a saved model, for --chips.")
+@click.option("--out", type=PATH, required=True, help="JSON file with the scores to write.")
+@click.option("--picture", type=PATH, help="PNG to draw; by default beside --out.")
+def evaluate(
+    given: JobOptions,
+    store: Path | None,
+    chips: Path | None,
+    model: Path | None,
+    out: Path,
+    picture: Path | None,
+) -> None:
+    """Compare a map with an inventory, or a model with chips: scores and a picture.
+
+    \b
+    Examples:
+      lscube evaluate --job job.toml --map probability.zarr --out scores.json
+      lscube evaluate --chips test.npz --model model --out scores.json
+    """
+    from lscube import jobs
+    from lscube.learn import load_model
+
+    if (store is None) == (chips is None or model is None):
+        raise SettingsError(
+            "Expected either --map (with a job) or --chips and --model; give one of the two."
+        )
+    if chips is not None and model is not None:
+        picture = picture or out.with_name("chips.png")
+        _print_chips(jobs.evaluate_chips(chips, load_model(model), out, picture))
+    elif store is not None:
+        picture = picture or out.with_name("quicklook.png")
+        _print_scores(jobs.evaluate(given.make(), store, out, picture))
+    click.echo(f"Wrote {out} and {picture}")
+
+
+def _print_chips(scores: dict[str, Any]) -> None:
+    """Scores with their intervals."""
+    for name, (low, high) in scores["intervals"].items():
+        value = scores[name]
+        shown = "-" if value is None else f"{value:.3f}"
+        click.echo(f"{name:10}{shown:>7}   ({low:.3f} to {high:.3f})")
+    click.echo(
+        f"at threshold {scores['threshold']:g} on {scores['chips']} chips, {scores['pixels']:,} pixels; in "
+        "brackets, 95 % of resamplings of the chips"
+    )
+
+
+@click.command()
+@click.option("--out", type=PATH, default=Path("demo"), show_default=True, help="Folder to make.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=7,
+    show_default=True,
+    help="Another seed is another event.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an earlier demo in that folder.")
+def demo(out: Path, seed: int, overwrite: bool) -> None:
+    """Run the whole chain on a simulated event, in a few minutes.
+
+    \b
+    Example:
+      lscube demo --out demo
+    """
+    from lscube.demo import run_demo
+    from lscube.simulate import SimulationSettings
+
+    _print_scores(run_demo(out, overwrite, SimulationSettings(seed=seed)))
+    click.echo(f"Wrote {out}: look at {out / 'quicklook.png'}")
+
+
+def _print_scores(scores: dict[str, Any]) -> None:
+    """Scores of a map, of the map at a tuned cut, and of the baseline."""
+    names = ("mcc", "f1", "precision", "recall")
+    click.echo(f"{'':22}" + "".join(f"{name:>11}" for name in names))
+    rows = {
+        "network": scores,
+        "network, tuned cut": scores["tuned"],
+        "brightness threshold": scores["baseline"],
+    }
+    for label, row in rows.items():
+        values = (row[name] for name in names)
+        click.echo(
+            f"{label:22}" + "".join(f"{'-' if v is None else f'{v:.3f}':>11}" for v in values)
+        )
+    held_out = {
+        True: "not seen in training",
+        False: "ALSO SEEN IN TRAINING",
+        None: "(whether seen in training is not known)",
+    }[scores["held_out"]]
+    click.echo(f"on {scores['pixels']:,} pixels {held_out}; reference: {scores['reference_is']}")

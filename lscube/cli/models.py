@@ -1,0 +1,123 @@
+"""Commands about models: train one, look at one, take up published weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lscube.cli.options import PATH, JobOptions, job_options
+
+if TYPE_CHECKING:
+    from lscube.learn import Card
+
+
+@click.command()
+@job_options
+@click.option("--from", "parent", type=PATH, help="Saved model to begin from (fine-tuning).")
+@click.option(
+    "--chips",
+    type=PATH,
+    help="Folder with train.npz and validation.npz, instead of scenes: image (n, y, x, 3) and mask "
+    "(n, y, x), 8 bits; [train] alone counts.",
+)
+@click.option("--out", type=PATH, required=True, help="Folder of the model to make.")
+def train(given: JobOptions, parent: Path | None, chips: Path | None, out: Path) -> None:
+    """Train a network on inventories, or on chips with masks, and save it.
+
+    Several --job train one network on several events. Interrupted, the same command goes on.
+
+    \b
+    Examples:
+      lscube train --job pipelines/configs/iburi-2018.toml --data iburi-2018 --out model
+      lscube train --job one.toml --job other.toml --out model
+      lscube train --job new.toml --from model --set train.learning_rate=1e-5 --out tuned
+      lscube train --chips landslide4sense --job pipelines/configs/chips.toml --out model
+    """
+    from lscube import jobs
+
+    if chips is not None:
+        settings, resolution = given.make_chips_settings()
+        made = jobs.train_chips(chips, settings, resolution, out, parent)
+    else:
+        made = jobs.train(given.make_all(), out, parent)
+    card = made.card
+    shown = [f"validation loss {card.scores['val_loss']:.4f}"]
+    shown += [
+        f"{name.upper()} {card.scores[name]:.3f}" for name in ("mcc", "f1") if name in card.scores
+    ]
+    click.echo(f"Wrote {out}: {', '.join(shown)} at threshold {card.threshold:g}")
+
+
+@click.group()
+def model() -> None:
+    """Look at saved models, and take up published weights."""
+
+
+@model.command()
+@click.argument("path", type=PATH)
+def show(path: Path) -> None:
+    """Print what a saved model is, expects and was made from.
+
+    \b
+    Example:
+      lscube model show model
+    """
+    from lscube.learn import load_model
+
+    for name, value in _describe(load_model(path).card):
+        click.echo(f"{name:12} {value}")
+
+
+@model.command("import")
+@click.argument("file", type=PATH)
+@click.option("--out", type=PATH, required=True, help="Folder of the model to make.")
+@click.option(
+    "--resolution", type=float, default=6.0, show_default=True, help="Pixel size in metres."
+)
+def import_(file: Path, out: Path, resolution: float) -> None:
+    """Take up the weights of the paper's own Keras model (HDF5), such as M_ALL_006.
+
+    \b
+    Example:
+      lscube model import M_ALL_006.hdf5 --out model
+    """
+    from lscube.learn import import_weights
+
+    made = import_weights(file, out, resolution=resolution)
+    click.echo(f"Wrote {out}: {made.card.origin}")
+
+
+def _describe(card: Card) -> list[tuple[str, str]]:
+    """Lines of a card: what it is, and what of."""
+    bands = {"pre": card.pre_bands, "post": card.post_bands, "topography": ("slope", "hillshade")}
+    lines: list[tuple[str, str]] = [(branch, ", ".join(bands[branch])) for branch in card.branches]
+    lines += [
+        ("resolution", f"{card.resolution:g} m"),
+        ("window", f"{card.window} x {card.window} pixels"),
+        ("width", f"{card.width:g}"),
+        ("threshold", f"{card.threshold:g}"),
+        ("scores", ", ".join(f"{name} {value:.4g}" for name, value in card.scores.items())),
+    ]
+    for event in card.events:
+        split = event.split
+        lines += [
+            ("trained on", f"{event.id}: {event.labels or 'labels of unknown name'}"),
+            ("  sources", ", ".join(event.sources)),
+            ("  bounds", "" if event.bounds is None else f"{event.bounds} (EPSG:{event.epsg})"),
+            ("  split", f"{split.by}, validation {split.validation or split.validation_share}, "
+             f"test {split.test or split.test_share}, seed {split.seed}"),
+            ("  patches", ", ".join(f"{name} {count}" for name, count in event.patches.items())),
+        ]  # fmt: skip
+    lines += [
+        ("seed", "" if card.seed is None else str(card.seed)),
+        ("precision", card.precision),
+        ("parent", card.parent),
+        ("origin", card.origin),
+        ("versions", ", ".join(f"{name} {version}" for name, version in card.versions.items())),
+        ("commit", card.commit),
+        ("created", card.created),
+        ("sha256", card.sha256),
+    ]
+    return [(name, value) for name, value in lines if value]

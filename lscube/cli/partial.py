@@ -1,0 +1,20 @@
+"""Products that lack something."""
+
+from __future__ import annotations
+
+import click
+
+PARTIAL = 3
+"""Exit code where a product was made, but not from all that it should have been made from."""
+
+
+def name_lost(lost: dict[str, list[str]]) -> None:
+    """Name the items that could not be read, and end with the code for partial success."""
+    if lost:
+        named = "; ".join(f"{side}: {', '.join(items)}" for side, items in lost.items())
+        click.echo(
+            f"Incomplete: these items could not be read ({named}); where no other scene shows them, their "
+            "pixels are unobserved. Try again later, or leave the items out.",
+            err=True,
+        )
+        raise click.exceptions.Exit(PARTIAL)

@@ -1,0 +1,186 @@
+"""A saved model's card: what it is, what it expects and what it was made from, in JSON.
+
+It is read without Keras or TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lscube.errors import ModelError
+from lscube.settings import Bounds, Branch, SplitSettings, TrainSettings, explain
+
+CARD = "card.json"
+
+_LIBRARIES = ("lscube", "keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class TrainedEvent(_Frozen):
+    """One event that a model was trained on."""
+
+    id: str
+    """The event's name."""
+    sources: tuple[str, ...] = ()
+    """Ids of the items, or names of the files, that the pixels came from."""
+    labels: str = ""
+    """Name of the inventory or raster, and what it is."""
+    bounds: Bounds | None = None
+    """West, south, east, north of the part that was used, in metres of the grid's CRS."""
+    epsg: int | None = None
+    """The grid's UTM zone."""
+    split: SplitSettings = SplitSettings()
+    """How training, validation and test were divided."""
+    patches: dict[str, int] = {}
+    """Patches kept and dropped, and landslide pixels, for training and validation."""
+
+
+class Card(_Frozen):
+    """What a saved model is, expects and was made from."""
+
+    format: Literal[2] = 2
+    """Version of this layout."""
+    branches: tuple[Branch, ...]
+    """What the network looks at."""
+    pre_bands: tuple[str, ...] = ()
+    """Common names of the bands before the event, in their order; none without that branch."""
+    post_bands: tuple[str, ...] = ()
+    """Common names of the bands after the event, in their order; none without that branch."""
+    resolution: float
+    """Pixel size in metres; the slope was computed with it."""
+    full_scale: float
+    """Reflectance that a true-colour composite shows as 255."""
+    window: int
+    """Edge of the training patches in pixels."""
+    width: float
+    """Scale of all filters; 1 is the paper's."""
+    settings: TrainSettings | None = None
+    """All settings of the training; None for imported weights."""
+    events: tuple[TrainedEvent, ...] = ()
+    """What it was trained on."""
+    seed: int | None = None
+    """Seed of weights, order and augmentation."""
+    precision: str = "float32"
+    """Policy that it was trained with; the saved network computes in float32."""
+    scores: dict[str, float] = {}
+    """Of the epoch whose weights were kept: its number, losses, and validation scores at the threshold."""
+    threshold: float = 0.5
+    """Probability from which a pixel counts as landslide: the best for MCC on the validation patches."""
+    parent: str = ""
+    """sha256 of the network that this one was fine-tuned from."""
+    origin: str = ""
+    """Where imported weights came from."""
+    versions: dict[str, str] = {}
+    """Versions of the libraries that made it."""
+    commit: str = ""
+    """git commit of lscube, where it ran from a checkout."""
+    created: str = ""
+    """When, in UTC (ISO 8601)."""
+    sha256: str = ""
+    """Of the network's file."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of a window: bands before, bands after, and elevation, where it looks at them."""
+        return len(self.pre_bands) + len(self.post_bands) + ("topography" in self.branches)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the network's inputs, in the order of a window's channels."""
+        return tuple("elevation" if branch == "topography" else branch for branch in self.branches)
+
+
+def read_card(folder: Path) -> Card:
+    """Read a saved model's card; the network is not touched."""
+    path = folder / CARD
+    try:
+        return Card.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise ModelError(
+            f"Expected a saved model in {folder}, found no {CARD} in it; check the path."
+        ) from None
+    except OSError as error:
+        raise ModelError(f"Expected a card in {path}, but {error}; check the path.") from None
+    except ValidationError as error:
+        raise ModelError(
+            f"Expected a model's card in {path}, but it is damaged or of another version of lscube "
+            f"({explain(error)}); copy the model again, or train it with this version."
+        ) from None
+
+
+def check_cube(card: Card, bands: Sequence[str], resolution: float) -> None:
+    """Refuse a cube that a model was not made for.
+
+    Parameters
+    ----------
+    card
+        The model's.
+    bands
+        The cube's bands; more than the model needs, and another order, do no harm.
+    resolution
+        The cube's pixel size in metres.
+
+    Raises
+    ------
+    ModelError
+        A band is missing, or the resolution is another.
+    """
+    needed = tuple(dict.fromkeys((*card.pre_bands, *card.post_bands)))
+    if not set(needed) <= set(bands):
+        raise ModelError(
+            f"Expected a cube with the model's bands ({', '.join(needed)}), got "
+            f"({', '.join(bands)}); set [cube] bands, or use another model."
+        )
+    if abs(resolution - card.resolution) > 1e-6 * card.resolution:
+        raise ModelError(
+            f"Expected a cube with the model's resolution, {card.resolution:g} m, got "
+            f"{resolution:g} m; set [area] resolution, or use another model."
+        )
+
+
+def check_chips(card: Card) -> None:
+    """Refuse a model that looks at more than an image after the event, in red, green and blue."""
+    if card.branches != ("post",) or card.post_bands != ("red", "green", "blue"):
+        raise ModelError(
+            "Expected a model that looks at red, green and blue after the event alone, got one that looks "
+            f"at {', '.join(card.branches)} with bands ({', '.join((*card.pre_bands, *card.post_bands))}); "
+            "train one with --chips."
+        )
+
+
+def versions() -> dict[str, str]:
+    """Versions of those libraries that are installed."""
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str:
+    """Git commit of the checkout that lscube runs from, "+" where it was changed since; else ""."""
+    here = Path(__file__).parents[2]
+    if not (here / ".git").exists():
+        return ""
+    try:
+        said = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return said.stdout.strip()

@@ -1,0 +1,85 @@
+"""What the machine offers to a training: GPUs, and low precision where it gains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lscube.learn.backend import keras
+
+CPU_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})
+"""Flags of processors that multiply bfloat16."""
+
+
+def gpus() -> int:
+    """Number of GPUs that Keras's backend sees."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return len(tf.config.list_physical_devices("GPU"))
+    if backend == "jax":
+        import jax
+
+        return sum(device.platform == "gpu" for device in jax.devices())
+    import torch
+
+    return int(torch.cuda.device_count())
+
+
+def choose_policy(setting: str, gpu_count: int, flags: frozenset[str]) -> str:
+    """Name of the Keras policy for a setting.
+
+    Parameters
+    ----------
+    setting
+        "auto", "float32" or "mixed"; see `TrainSettings.precision`.
+    gpu_count
+        From `gpus`.
+    flags
+        Of the processor, from `processor_flags`.
+    """
+    if setting == "float32" or (setting == "auto" and not gpu_count and not flags & CPU_FLAGS):
+        return "float32"
+    return "mixed_float16" if gpu_count else "mixed_bfloat16"
+
+
+def processor_flags(info: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """Flags of this machine's processor; none where the system does not tell."""
+    if not info.is_file():
+        return frozenset()
+    lines = info.read_text(encoding="utf-8").splitlines()
+    first = next((line for line in lines if line.startswith("flags")), ":")
+    return frozenset(first.partition(":")[2].split())
+
+
+@contextmanager
+def policy(name: str) -> Iterator[None]:
+    """Make a policy the one that layers are made with."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@contextmanager
+def spread(devices: Sequence[str] | None = None) -> Iterator[int]:
+    """Make models that train on several devices at once, and say on how many.
+
+    Parameters
+    ----------
+    devices
+        TensorFlow's names; default: all GPUs. With fewer than two, and on other backends, there is
+        nothing to spread.
+    """
+    several = len(devices) if devices is not None else gpus()
+    if several < 2 or keras.backend.backend() != "tensorflow":
+        yield 1
+        return
+    import tensorflow as tf
+
+    with tf.distribute.MirroredStrategy(devices).scope():
+        yield several

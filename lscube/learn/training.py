@@ -1,0 +1,81 @@
+"""What is trained: augmentation, the network, and the loss over its five outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lscube.learn.augment import Augmentation
+from lscube.learn.backend import keras
+from lscube.learn.losses import LOSS_WEIGHTS, LandslideLoss
+
+
+@keras.saving.register_keras_serializable(package="lscube")
+class TrainingModel(keras.Model):  # type: ignore[misc]
+    """A network with augmentation before it; labels are one of its inputs, so that they move along.
+
+    It is never saved: the network inside is.
+
+    Parameters
+    ----------
+    network
+        From `build_network`; any model with its kinds of inputs and its five outputs will do.
+    augmentation
+        Used in training only.
+    """
+
+    def __init__(self, network: Any, augmentation: Augmentation) -> None:
+        # float32: under a low precision policy a model would cast its inputs, elevation among them.
+        super().__init__(name="training", dtype="float32")
+        self.network = network
+        self.augmentation = augmentation
+
+    def build(self, input_shape: Any) -> None:
+        """Nothing is left to make: the network is there already."""
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> tuple[Any, ...]:
+        """Five probabilities and the labels, (n, y, x, 1), of a batch with its `labels`."""
+        batch = self.augmentation(inputs) if training else dict(inputs)
+        labels = batch.pop("labels")
+        return (*self.network(batch, training=training), labels)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Weighted sum of the outputs' losses, and the L2 penalty; labels are the last output."""
+        *outputs, labels = y_pred
+        return super().compute_loss(
+            x=x, y=[labels] * len(outputs), y_pred=outputs, training=training
+        )
+
+    def seed_generators(self) -> list[Any]:
+        """Sources of randomness: of the augmentation, then of each dropout."""
+        found = [getattr(layer, "seed_generator", None) for layer in self.network.layers]
+        return [self.augmentation.seed_generator, *(one for one in found if one is not None)]
+
+
+def make_training_model(
+    network: Any, geometric: float, radiometric: float, learning_rate: float
+) -> TrainingModel:
+    """Wrap a network and compile it for training: Adam, and the paper's loss and weights.
+
+    XLA is left off on TensorFlow: on a CPU it made training 2 times slower, and several GPUs want
+    it off; JAX needs it.
+    """
+    model = TrainingModel(network, Augmentation(geometric, radiometric, name="augmentation"))
+    optimizer = keras.optimizers.Adam(learning_rate)
+    if keras.config.dtype_policy().name == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    # All variables are made now: otherwise the first step is traced twice.
+    optimizer.build(network.trainable_variables)
+    model.compile(
+        optimizer=optimizer,
+        loss=[LandslideLoss() for _ in LOSS_WEIGHTS],
+        loss_weights=list(LOSS_WEIGHTS),
+        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+    )
+    return model

@@ -1,0 +1,28 @@
+"""The settings of a job: one frozen model per room, one TOML file for all of them.
+
+Every field says what it is; an unknown one is refused by its name. Paths in a file are
+relative to the data folder (by default the folder of the file itself).
+"""
+
+from lscube.settings.base import Bounds as Bounds
+from lscube.settings.base import Settings as Settings
+from lscube.settings.base import explain as explain
+from lscube.settings.job import Job as Job
+from lscube.settings.job import describe as describe
+from lscube.settings.job import load_job as load_job
+from lscube.settings.job import make_chips_settings as make_chips_settings
+from lscube.settings.job import make_job as make_job
+from lscube.settings.job import read_content as read_content
+from lscube.settings.mapping import EvaluateSettings as EvaluateSettings
+from lscube.settings.mapping import PredictSettings as PredictSettings
+from lscube.settings.scenes import PRESETS as PRESETS
+from lscube.settings.scenes import AreaSettings as AreaSettings
+from lscube.settings.scenes import Composite as Composite
+from lscube.settings.scenes import CubeSettings as CubeSettings
+from lscube.settings.scenes import EventSettings as EventSettings
+from lscube.settings.scenes import SourceSettings as SourceSettings
+from lscube.settings.training import BRANCHES as BRANCHES
+from lscube.settings.training import Branch as Branch
+from lscube.settings.training import LabelSettings as LabelSettings
+from lscube.settings.training import SplitSettings as SplitSettings
+from lscube.settings.training import TrainSettings as TrainSettings

@@ -1,0 +1,114 @@
+"""A job: all sections, read from one TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from lscube.errors import SettingsError
+from lscube.settings.base import Settings, explain
+from lscube.settings.mapping import EvaluateSettings, PredictSettings
+from lscube.settings.scenes import AreaSettings, CubeSettings, EventSettings, SourceSettings
+from lscube.settings.training import LabelSettings, SplitSettings, TrainSettings
+
+
+class Job(Settings):
+    """One job: all sections of a TOML file."""
+
+    event: EventSettings
+    area: AreaSettings = AreaSettings()
+    source: SourceSettings
+    cube: CubeSettings = CubeSettings()
+    labels: LabelSettings | None = None
+    split: SplitSettings = SplitSettings()
+    train: TrainSettings = TrainSettings()
+    predict: PredictSettings = PredictSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+
+
+def _absolute(value: Any, folder: Path) -> Any:
+    """Resolve every relative `Path` in a section against `folder`."""
+    if isinstance(value, Path):
+        return value if value.is_absolute() else folder / value
+    if isinstance(value, tuple):
+        return tuple(_absolute(entry, folder) for entry in value)
+    if isinstance(value, Settings):
+        names = type(value).model_fields
+        return value.model_copy(update={n: _absolute(getattr(value, n), folder) for n in names})
+    return value
+
+
+def load_job(path: Path, data: Path | None = None) -> Job:
+    """Read a job from a TOML file.
+
+    Parameters
+    ----------
+    path
+        The TOML file.
+    data
+        Folder that relative paths in the file start from; by default the file's own.
+
+    Raises
+    ------
+    SettingsError
+        The file is missing, is not TOML, or a setting is unknown, missing or out of range.
+    """
+    return make_job(read_content(path), (data or path.parent).resolve(), origin=str(path))
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """Read a TOML file as it stands; `make_job` checks it."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise SettingsError(f"Expected a job file at {path}, found none; check the path.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"Expected TOML in {path}, but {error}; correct the file.") from None
+
+
+def make_job(content: dict[str, Any], folder: Path, origin: str = "the job") -> Job:
+    """Check a job's content; relative paths start from `folder`."""
+    try:
+        job = Job.model_validate(content)
+    except ValidationError as error:
+        raise SettingsError(f"In {origin}: {explain(error)}; see `lscube settings`.") from None
+    resolved: Job = _absolute(job, folder)
+    return resolved
+
+
+def make_chips_settings(content: dict[str, Any]) -> tuple[TrainSettings, float]:
+    """[train] and the resolution for chips, which need no other section.
+
+    They show the image after alone, so that is the only branch, and need no labels' share; patches
+    are 128 pixels unless the content says otherwise.
+    """
+    given = {"branches": ["post"], "window": 128, **content.get("train", {})}
+    try:
+        settings = TrainSettings.model_validate(given)
+        area = AreaSettings.model_validate(content.get("area", {}))
+    except ValidationError as error:
+        raise SettingsError(
+            f"In [train] or [area]: {explain(error)}; see `lscube settings`."
+        ) from None
+    return settings, area.resolution
+
+
+def describe() -> str:
+    """List every setting with its sentence and its default, by section."""
+    lines = []
+    for section, field in Job.model_fields.items():
+        model = next(kind for kind in _kinds(field.annotation) if issubclass(kind, Settings))
+        lines.append(f"[{section}]")
+        for name, setting in model.model_fields.items():
+            default = "required" if setting.is_required() else f"default {setting.default!r}"
+            lines.append(f"{name:18} # {setting.description} ({default})")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _kinds(annotation: Any) -> tuple[Any, ...]:
+    """The classes of `X` or `X | None`."""
+    return tuple(kind for kind in get_args(annotation) if kind is not type(None)) or (annotation,)
