@@ -26,7 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.out.mkdir(parents=True, exist_ok=True)
         folder = options.model or options.out / "model"
         # A model that a run before this one finished is not trained again.
-        model = load_model(folder) if options.model or folder.exists() else jobs.train([job], folder)
+        model = (
+            load_model(folder) if options.model or folder.exists() else jobs.train([job], folder)
+        )
         store = options.out / "probability.zarr"
         jobs.predict(job, model, store)
         if job.labels:

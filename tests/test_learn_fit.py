@@ -525,7 +525,10 @@ from lscube.learn.hardware import spread
 from lscube.learn.reader import Reader
 from lscube.learn.splits import Side
 both = cut(Path(sys.argv[1]), *make_cube(96, 120), SETTINGS)
-sides = (Reader(both[Side.TRAINING], 4, shuffle=True), Reader(both[Side.VALIDATION], 4, shuffle=False))
+sides = [
+    Reader(both[side], 4, shuffle=side == Side.TRAINING, multiple=2)
+    for side in (Side.TRAINING, Side.VALIDATION)
+]
 with spread(["CPU:0", "CPU:1"]) as count:
     assert count == 2
     network, history = run(sides, stand_in(), {"epochs": 3})

@@ -1,6 +1,9 @@
 """Network, its first layers and the loss."""
 
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -18,7 +21,7 @@ NAN = np.nan
 
 
 def test_paper_width_has_the_papers_parameters():
-    network = build_network(3, 10.0, TrainSettings(width=1.0))
+    network = build_network(3, 3, 10.0, TrainSettings(width=1.0))
     assert network.count_params() == 20_775_893
     trainable = sum(math.prod(w.shape) for w in network.trainable_weights)
     assert trainable == 20_753_365
@@ -28,7 +31,7 @@ def test_paper_width_has_the_papers_parameters():
 @pytest.fixture(scope="module")
 def small():
     keras.utils.set_random_seed(0)
-    return build_network(3, 10.0, TrainSettings(width=0.05))
+    return build_network(3, 3, 10.0, TrainSettings(width=0.05))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def test_missing_pixels_do_not_poison_the_window(small, window):
 def test_heads_and_first_layers_stay_in_float32_under_low_precision():
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
-        network = build_network(3, 10.0, TrainSettings(width=0.05))
+        network = build_network(3, 3, 10.0, TrainSettings(width=0.05))
     finally:
         keras.mixed_precision.set_global_policy("float32")
     single = [layer for layer in network.layers if layer.compute_dtype == "float32"]
@@ -182,3 +185,74 @@ def test_loss_round_trips_through_its_config():
     assert isinstance(again, losses.LandslideLoss)
     assert again.get_config() == loss.get_config()
     assert float(again(LABELS, FOUND)) == float(loss(LABELS, FOUND))
+
+
+@pytest.mark.parametrize(
+    "branches", [("post",), ("pre", "post"), ("topography",), ("pre", "post", "topography")]
+)
+def test_any_branches_and_bands(branches):
+    network = build_network(2, 4, 10.0, TrainSettings(width=0.05, branches=branches))
+    channels = {"pre": ("pre", 2), "post": ("post", 4), "topography": ("elevation", 1)}
+    found = {tensor.name: tensor.shape[-1] for tensor in network.inputs}
+    assert found == dict(channels[branch] for branch in branches)
+    assert tuple(network.output_names) == OUTPUTS
+
+
+ON_JAX = """
+import sys
+import keras, numpy as np
+assert keras.backend.backend() == "jax" and "tensorflow" not in sys.modules
+from lscube.learn.augment import Radiometry, change_appearance, warp
+from lscube.learn.network import build_network
+from lscube.settings import TrainSettings
+with np.load(sys.argv[1]) as file:
+    given = dict(file)
+network = build_network(3, 3, 10.0, TrainSettings(width=0.05))
+network.set_weights([given[f"w{i}"] for i in range(len(network.weights))])
+inputs = {name: given[name] for name in ("pre", "post", "elevation")}
+for expected, output in zip(given["outputs"], network(inputs, training=False)):
+    np.testing.assert_allclose(np.asarray(output), expected, atol=1e-5)
+moved = warp(inputs, given["transforms"])
+for name in inputs:
+    np.testing.assert_allclose(np.asarray(moved[name]), given[f"moved_{name}"], rtol=1e-4, atol=1e-6)
+change = Radiometry(*(np.float32(value) for value in given["change"]))
+changed = change_appearance(given["post"], change, given["noise"])
+np.testing.assert_allclose(np.asarray(changed), given["changed"], rtol=1e-4, atol=1e-6)
+"""
+
+
+def test_network_and_augmentation_are_the_same_on_jax(small, window, tmp_path):
+    """JAX is among the developers' extras, so there is no excuse for skipping this."""
+    from lscube.learn.augment import Radiometry, change_appearance, warp
+
+    inputs = {name: layer.copy() for name, layer in window.items()}
+    inputs["post"][0, 5:9, 7] = NAN
+    angle = 0.3
+    transforms = np.array(
+        [[math.cos(angle), -math.sin(angle), 9.3, math.sin(angle), math.cos(angle), -4.1, 0, 0]],
+        np.float32,
+    )
+    change = np.array([1.1, 0.9, 1.2, 0.95, 0.01, 0.5, 0.002], np.float32)
+    noise = np.random.default_rng(0).standard_normal(inputs["post"].shape).astype(np.float32)
+    numbers = keras.ops.convert_to_numpy
+    arrays = {f"w{i}": value for i, value in enumerate(small.get_weights())}
+    arrays |= {f"moved_{name}": numbers(v) for name, v in warp(inputs, transforms).items()}
+    changed = change_appearance(inputs["post"], Radiometry(*change), noise)
+    outputs = np.stack([numbers(output) for output in small(inputs, training=False)])
+    np.savez(
+        tmp_path / "given.npz",
+        outputs=outputs,
+        transforms=transforms,
+        change=change,
+        noise=noise,
+        changed=numbers(changed),
+        **inputs,
+        **arrays,
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", ON_JAX, str(tmp_path / "given.npz")],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]

@@ -30,19 +30,17 @@ def save_tiny(folder, bands=("red", "green", "blue"), seed=0):
 
     keras.utils.set_random_seed(seed)
     settings = TrainSettings(width=0.05)
-    network = build_network(len(bands), 10.0, settings)
+    network = build_network(len(bands), len(bands), 10.0, settings)
     card = Card(
-        bands=bands,
+        branches=settings.branches,
+        pre_bands=bands,
+        post_bands=bands,
         resolution=10.0,
         full_scale=0.3,
         window=64,
         width=0.05,
         settings=settings,
         seed=seed,
-        patches={},
-        scores={},
-        versions={},
-        created="2026-01-01T00:00:00+00:00",
     )
     save_model(network, folder, card)
     return load_model(folder)

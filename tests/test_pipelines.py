@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lscube import load_job
+from lscube.settings import make_chips_settings, read_content
 from tests.scenes import EVENT_TIME, inner_area, simple_event
 from tests.test_cli import write_inventory
 
@@ -40,6 +41,7 @@ width = 0.05
 window = 64
 min_labelled = 0.1
 epochs = 1
+[split]
 validation_share = 0.3
 [predict]
 core = 32
@@ -54,7 +56,8 @@ def test_train_and_map(job, tmp_path, capsys):
     assert pipeline("train_model").main([str(job), "--out", str(model)]) == 0
     assert "Validation loss" in capsys.readouterr().out
     card = json.loads((model / "card.json").read_text())
-    assert card["provenance"] == {"event": "small", "labels": "inventory.geojson"}
+    (event,) = card["events"]
+    assert (event["id"], event["labels"]) == ("small", "inventory.geojson")
     words = [str(job), "--model", str(model), "--out", str(out)]
     assert pipeline("map_event").main(words) == 0
     assert "MCC" in capsys.readouterr().out
@@ -84,4 +87,9 @@ def test_a_pipeline_is_one_screen():
     "path", sorted((PIPELINES / "configs").glob("*.toml")), ids=lambda p: p.stem
 )
 def test_shipped_jobs_are_valid(path):
-    load_job(path)
+    content = read_content(path)
+    if "event" in content:
+        assert load_job(path).event.id == content["event"]["id"]
+    else:  # chips need no event
+        settings, _ = make_chips_settings(content)
+        assert settings.branches == ("post",)

@@ -47,7 +47,7 @@ def read_chips(path: Path) -> Chips:
         The file is missing, or holds something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             images, masks = file["image"], file["mask"]
             names = _names(file, len(images))
     except FileNotFoundError:

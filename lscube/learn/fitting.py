@@ -325,22 +325,25 @@ def _run(task: _Task, work: Work, folder: Path, parent: Path | None, say: Say) -
     settings = task.settings
     precision = choose_policy(settings.precision, gpus(), processor_flags())
     memory = settings.memory * _GIB
-    held_out = Reader(task.validation, settings.batch_size, shuffle=False, memory=memory)
-    seen = Reader(
-        task.training,
-        settings.batch_size,
-        settings.seed,
-        shuffle=True,
-        landslide_share=settings.landslide_share,
-        memory=memory,
-    )
     shape = (len(task.pre_bands), len(task.post_bands), task.resolution, settings)
     keras.utils.set_random_seed(settings.seed)
     say(
         f"Training on {len(task.training)} patches, validating on {len(task.validation)}, in {precision} "
         "(the first step takes a minute)"
     )
-    with spread(), policy(precision):
+    with spread() as devices, policy(precision):
+        held_out = Reader(
+            task.validation, settings.batch_size, shuffle=False, memory=memory, multiple=devices
+        )
+        seen = Reader(
+            task.training,
+            settings.batch_size,
+            settings.seed,
+            shuffle=True,
+            landslide_share=settings.landslide_share,
+            memory=memory,
+            multiple=devices,
+        )
         network = build_network(*shape)
         if parent is not None:
             _adopt(network, parent)
@@ -354,9 +357,10 @@ def _run(task: _Task, work: Work, folder: Path, parent: Path | None, say: Say) -
             say=say,
             logs=work.logs,
         )
+    every = Reader(task.validation, settings.batch_size, shuffle=False, memory=memory)
     plain = build_network(*shape)  # in float32, whatever it was trained in
     plain.set_weights(network.get_weights())
-    card = _card(task, precision, parent, history, _scores(validate(plain, held_out), history))
+    card = _card(task, precision, parent, history, _scores(validate(plain, every), history))
     save_model(plain, folder, card, history, lambda part: _add_pictures(part, task, history, work))
     shutil.rmtree(work.folder, ignore_errors=True)
     return load_model(folder)

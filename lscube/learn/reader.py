@@ -35,6 +35,9 @@ class Reader:
         too many, some are drawn anew for each epoch.
     memory
         Bytes of blocks held at once. Beyond it, patches are shuffled within pools of blocks.
+    multiple
+        Batches hold a multiple of so many patches, one part for each device. What does not fill
+        one at the end of an epoch is left out of it when shuffled, and filled up when not.
     """
 
     def __init__(
@@ -46,9 +49,11 @@ class Reader:
         shuffle: bool,
         landslide_share: float | None = None,
         memory: float = math.inf,
+        multiple: int = 1,
     ) -> None:
         self.source = source
-        self.batch_size = batch_size
+        self.batch_size = math.ceil(batch_size / multiple) * multiple
+        self._multiple = multiple
         self._seed, self._shuffle, self._share = seed, shuffle, landslide_share
         self._pools = _pools(source, memory / 2)  # while one is in use, the next is read
         self.order = lru_cache(maxsize=2)(self._order)
@@ -60,6 +65,13 @@ class Reader:
 
     def _order(self, epoch: int) -> Order:
         """Order of the patches in an epoch."""
+        order = self._drawn(epoch)
+        over = len(order) % self._multiple
+        if over and self._shuffle and len(order) > over:
+            return order[:-over]
+        return np.resize(order, len(order) + self._multiple - over) if over else order
+
+    def _drawn(self, epoch: int) -> Order:
         everything = np.arange(len(self.source))
         if not self._shuffle:
             return everything

@@ -65,13 +65,13 @@ def load_state(path: Path) -> State | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             plain = json.loads(str(file["text"]))
             weights, optimizer, best = (
                 [file[key] for key in sorted(file.files) if key.startswith(f"{name}_")]
                 for name in ("weights", "optimizer", "best")
             )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise StoreError(
             f"Expected the state of a training in {path}, but it cannot be read ({error}); remove "
             f"{path.parent} to begin anew."
