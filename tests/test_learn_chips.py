@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from lscube import jobs, load_model
 from lscube.cli import main
 from lscube.errors import InventoryError, ModelError
 from lscube.evaluate import draw_chips, score_chips
@@ -107,7 +108,7 @@ def test_chips_of_two_sizes_or_without_landslides_are_refused(tmp_path):
     chips = read_chips(saved(tmp_path / "a.npz"))
     other = Chips(**{**vars(chips), "masks": chips.masks * 0})
     settings = TrainSettings(branches=("post",), window=64)
-    with pytest.raises(InventoryError, match="64 x 64 pixels.*32 x 32"):
+    with pytest.raises(InventoryError, match=r"64 x 64 pixels.*32 x 32"):
         fit_chips(chips, chips, tmp_path / "m", settings, 10.0)
     settings = settings.model_copy(update={"window": 32})
     with pytest.raises(InventoryError, match="landslides in the validation chips"):
@@ -142,7 +143,6 @@ def test_train_and_evaluate_on_the_command_line(tmp_path, capsys):
     assert "--chips and --model" in capsys.readouterr().err
     card = tmp_path / "model" / "card.json"
     card.write_text(card.read_text().replace('"post"', '"pre"'))
+    other = load_model(tmp_path / "model")
     with pytest.raises(ModelError, match="after the event alone"):
-        from lscube import jobs, load_model
-
-        jobs.evaluate_chips(tmp_path / "test.npz", load_model(tmp_path / "model"), scores, scores)
+        jobs.evaluate_chips(tmp_path / "test.npz", other, scores, scores)
