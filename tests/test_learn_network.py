@@ -221,12 +221,17 @@ np.testing.assert_allclose(np.asarray(changed), given["changed"], rtol=1e-4, ato
 """
 
 
-def test_network_and_augmentation_are_the_same_on_jax(small, window, tmp_path):
+def test_network_and_augmentation_are_the_same_on_jax(window, tmp_path):
     """JAX is among the developers' extras, so there is no excuse for skipping this."""
     from lscube.learn.augment import Radiometry, change_appearance, warp
 
     inputs = {name: layer.copy() for name, layer in window.items()}
     inputs["post"][0, 5:9, 7] = NAN
+    keras.utils.set_random_seed(0)
+    small = build_network(3, 3, 10.0, TrainSettings(width=0.05))
+    # Normalisation that has seen no image lets rounding grow a hundredfold through fifty layers.
+    for _ in range(30):
+        small(window, training=True)
     angle = 0.3
     transforms = np.array(
         [[math.cos(angle), -math.sin(angle), 9.3, math.sin(angle), math.cos(angle), -4.1, 0, 0]],
