@@ -103,7 +103,7 @@ def draw_chips(
         row[1].imshow(np.where(mask == IGNORE, 0.5, mask), vmin=0, vmax=1, cmap="gray")
         row[2].imshow(found, vmin=0, vmax=1, cmap="magma")
         row[3].imshow(_right_and_wrong(image, mask, found >= threshold))
-    titles = ("image", "mask", "probability", "right (green), invented (red), missed (blue)")
+    titles = ("image", "mask", "probability", "right (green),\ninvented (red), missed (blue)")
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=9)
     for axis in axes.flat:
