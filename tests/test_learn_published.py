@@ -72,7 +72,11 @@ def test_files_that_do_not_fit_are_refused(network, tmp_path):
     extra = [*layers, ("more", [np.zeros((3, 3, 1, 1)), np.zeros(1)])]
     for name, given, match in (
         ("missing", without(layers, last), f"none for {last}"),
-        ("earlier", without(layers, "stem_pre_conv"), r"stem_post_conv.*found.*stem_topography_conv"),
+        (
+            "earlier",
+            without(layers, "stem_pre_conv"),
+            r"stem_post_conv.*found.*stem_topography_conv",
+        ),
         ("shape", swapped, r"layer \d+ \(stem_pre_conv\)"),
         ("leftover", extra, "more would be left over"),
     ):

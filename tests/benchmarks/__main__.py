@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import reading
+from tests.benchmarks import learning, reading
 from tests.benchmarks.measure import Row, at_most, command, hardware, seconds_of
 
 
@@ -52,6 +52,11 @@ ROWS: dict[str, Callable[[], Row]] = {
         reading.cube_6m_vs_odc,
         reading.cube_memory_16x,
         reading.cube_tasks_per_chunk,
+        learning.loader_vs_xbatcher,
+        learning.loader_vs_memory,
+        learning.loader_patches_per_second,
+        learning.train_input_wait,
+        learning.train_patches_per_second,
     )
 }
 
@@ -62,13 +67,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("bench.json"))
     options = parser.parse_args()
     print(hardware())
-    print(f"{'name':24}{'median':>10} {'unit':5}{'target':>10}  {'holds':6}{'runs':>4}  min .. max")
+    print(f"{'name':26}{'median':>10} {'unit':5}{'target':>10}  {'holds':6}{'runs':>4}  min .. max")
     rows = []
     for name in options.rows or ROWS:
         row = ROWS[name]().as_dict()
         rows.append(row)
         print(
-            f"{row['name']:24}{row['median']:10.3f} {row['unit']:5}{row['target']:>10}  "
+            f"{row['name']:26}{row['median']:10.3f} {row['unit']:5}{row['target']:>10}  "
             f"{'yes' if row['holds'] else 'NO':6}{row['runs']:4}  "
             f"{row['minimum']:.3f} .. {row['maximum']:.3f}",
             flush=True,

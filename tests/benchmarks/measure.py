@@ -48,6 +48,11 @@ def at_most(name: str, unit: str, limit: float, values: Sequence[float]) -> Row:
     return Row(name, unit, f"<= {limit:g}", statistics.median(values) <= limit, tuple(values))
 
 
+def at_least(name: str, unit: str, limit: float, values: Sequence[float]) -> Row:
+    """Row whose median is to be no less than `limit`."""
+    return Row(name, unit, f">= {limit:g}", statistics.median(values) >= limit, tuple(values))
+
+
 def seconds_of(run: Callable[[], object], runs: int, warm_up: int = 1) -> list[float]:
     """Wall-clock seconds of each counted run."""
     seconds = []
