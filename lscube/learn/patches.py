@@ -11,7 +11,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -62,27 +62,39 @@ class BlockCache:
     Parameters
     ----------
     limit
-        Bytes; the block that was read last is kept whatever it takes.
+        Bytes; the block that was asked for last is kept whatever it takes.
     """
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
-        self._blocks: OrderedDict[tuple[int, int], Layers] = OrderedDict()
+        self._blocks: OrderedDict[tuple[int, int], _Block] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: tuple[int, int], read: Callable[[], Layers]) -> Layers:
-        """The block of this key, read if it is not here."""
+        """The block of this key, read if it is not here; other blocks can be had meanwhile."""
         with self._lock:
-            if key in self._blocks:
-                self._blocks.move_to_end(key)
-            else:
-                self._blocks[key] = read()
-                while len(self._blocks) > 1 and self._bytes() > self.limit:
-                    self._blocks.popitem(last=False)
-            return self._blocks[key]
+            block = self._blocks.setdefault(key, _Block())
+            self._blocks.move_to_end(key)
+        with block.lock:
+            if block.layers is not None:
+                return block.layers
+            layers = block.layers = read()
+        with self._lock:
+            while len(self._blocks) > 1 and self._bytes() > self.limit:
+                self._blocks.popitem(last=False)
+        return layers
 
     def _bytes(self) -> int:
-        return sum(layer.nbytes for block in self._blocks.values() for layer in block.values())
+        held = [block.layers for block in self._blocks.values() if block.layers is not None]
+        return sum(layer.nbytes for layers in held for layer in layers.values())
+
+
+@dataclass
+class _Block:
+    """A block's place in the cache; who finds it empty reads it, with the lock."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    layers: Layers | None = None
 
 
 @dataclass(frozen=True)
@@ -117,9 +129,10 @@ class EventPatches:
     def __init__(
         self, store: xr.Dataset, side: Side, settings: TrainSettings, event: str, cache: BlockCache
     ) -> None:
-        self._store, self._side, self._event, self._cache = store, side, event, cache
+        self._store, self._event, self._cache = store, event, cache
         self._window, self._step = settings.window, step_of(settings)
-        self._labels = np.where(store["side"].values == side, store["labels"].values, IGNORE)
+        self._own = store["side"].values == side
+        self._labels = np.where(self._own, store["labels"].values, IGNORE)
         self.windows = choose_windows(self._labels, settings)
         edge = BLOCK_WINDOWS * self._step
         first = self.windows.origins.min(axis=0, initial=0)
@@ -138,14 +151,18 @@ class EventPatches:
 
     def read(self, indices: NDArray[np.intp]) -> Layers:
         """Patches, stacked to (n, y, x, channel)."""
-        found: list[Layers] = []
-        for index in indices:
+        edge = (len(indices), self._window, self._window)
+        patches: Layers = {}
+        for place, index in enumerate(indices):
             number = int(self._block[index])
             block = self._cache.get((id(self), number), lambda n=number: self._read_block(n))  # type: ignore[misc]
             row, column = self.windows.origins[index] - self._corners[number]
             at = (slice(row, row + self._window), slice(column, column + self._window))
-            found.append({name: layer[at] for name, layer in block.items()})
-        return {name: np.stack([patch[name] for patch in found]) for name in found[0]}
+            if not patches:
+                patches = {name: _empty(edge, layer) for name, layer in block.items()}
+            for name, layer in block.items():
+                patches[name][place] = layer[at]
+        return patches
 
     def _read_block(self, number: int) -> Layers:
         """Load a block; other sides' pixels, and what lies beyond the plane, are blank."""
@@ -153,17 +170,21 @@ class EventPatches:
         bottom, right = self._block_end(number)
         rows, columns = self._labels.shape
         real = Rect(max(top, 0), max(left, 0), min(bottom, rows), min(right, columns))
-        margins = ((real.top - top, bottom - real.bottom), (real.left - left, right - real.right))
         at = slices(real)
-        own = self._store["side"].values[at] == self._side
+        inside = slices(
+            Rect(real.top - top, real.left - left, real.bottom - top, real.right - left)
+        )
+        others = ~self._own[at]
         layers = {}
-        for name in ("pre", "post", "elevation"):
+        for name in _IMAGES:
             if name in self._store:
-                pixels = self._store[name][at].values
-                pixels[~own] = np.nan
-                layers[name] = np.pad(pixels, (*margins, (0, 0)), constant_values=np.nan)
-        labels = self._labels[at][..., np.newaxis]
-        layers["labels"] = np.pad(labels, (*margins, (0, 0)), constant_values=IGNORE)
+                variable = self._store[name].variable
+                shape = (bottom - top, right - left, variable.shape[-1])
+                layers[name] = np.full(shape, np.nan, variable.dtype)
+                layers[name][inside] = variable[at].values
+                layers[name][inside][others] = np.nan
+        layers["labels"] = np.full((bottom - top, right - left, 1), IGNORE, np.uint8)
+        layers["labels"][inside] = self._labels[at][..., np.newaxis]
         return layers
 
     def _block_end(self, number: int) -> tuple[int, int]:
@@ -202,6 +223,8 @@ class EventPatches:
 
 
 _IMAGES = ("pre", "post", "elevation")
+_ALIGNMENT = 64
+"""Bytes; TensorFlow copies arrays that start elsewhere."""
 
 
 class JoinedPatches:
@@ -262,6 +285,15 @@ class JoinedPatches:
         """What a patch belongs to."""
         number = int(self._source(np.array([index]))[0])
         return self.sources[number].name(index - int(self._starts[number]))
+
+
+def _empty(edge: tuple[int, ...], layer: NDArray[Any]) -> NDArray[Any]:
+    """An array for patches of a layer, placed in memory where TensorFlow takes it without a copy."""
+    shape = (*edge, layer.shape[-1])
+    size = math.prod(shape) * layer.itemsize
+    room = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % _ALIGNMENT
+    return room[start : start + size].view(layer.dtype).reshape(shape)
 
 
 def step_of(settings: TrainSettings) -> int:

@@ -23,7 +23,7 @@ from lscube.learn.splits import Rect, bounding_box, make_sides, slices, within_a
 from lscube.scores import IGNORE
 from lscube.settings import Bounds, SplitSettings, TrainSettings
 
-CHUNK = 512
+CHUNK = 256
 """Edge of a chunk in pixels: 3 MB of three bands."""
 
 
