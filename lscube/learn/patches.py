@@ -19,6 +19,7 @@ import xarray as xr
 import xbatcher
 from numpy.typing import NDArray
 
+from lscube.learn.buffers import Buffers
 from lscube.learn.splits import Rect, Side, bounding_box, slices
 from lscube.scores import IGNORE
 from lscube.settings import TrainSettings
@@ -130,6 +131,7 @@ class EventPatches:
         self, store: xr.Dataset, side: Side, settings: TrainSettings, event: str, cache: BlockCache
     ) -> None:
         self._store, self._event, self._cache = store, event, cache
+        self._buffers = Buffers()
         self._window, self._step = settings.window, step_of(settings)
         self._own = store["side"].values == side
         self._labels = np.where(self._own, store["labels"].values, IGNORE)
@@ -159,7 +161,10 @@ class EventPatches:
             row, column = self.windows.origins[index] - self._corners[number]
             at = (slice(row, row + self._window), slice(column, column + self._window))
             if not patches:
-                patches = {name: _empty(edge, layer) for name, layer in block.items()}
+                patches = {
+                    name: self._buffers.empty((*edge, layer.shape[-1]), layer.dtype)
+                    for name, layer in block.items()
+                }
             for name, layer in block.items():
                 patches[name][place] = layer[at]
         return patches
@@ -179,9 +184,13 @@ class EventPatches:
         for name in _IMAGES:
             if name in self._store:
                 variable = self._store[name].variable
+                pixels = variable[at].values
                 shape = (bottom - top, right - left, variable.shape[-1])
-                layers[name] = np.full(shape, np.nan, variable.dtype)
-                layers[name][inside] = variable[at].values
+                if pixels.shape == shape:
+                    layers[name] = pixels
+                else:
+                    layers[name] = np.full(shape, np.nan, variable.dtype)
+                    layers[name][inside] = pixels
                 layers[name][inside][others] = np.nan
         layers["labels"] = np.full((bottom - top, right - left, 1), IGNORE, np.uint8)
         layers["labels"][inside] = self._labels[at][..., np.newaxis]
@@ -223,8 +232,6 @@ class EventPatches:
 
 
 _IMAGES = ("pre", "post", "elevation")
-_ALIGNMENT = 64
-"""Bytes; TensorFlow copies arrays that start elsewhere."""
 
 
 class JoinedPatches:
@@ -285,15 +292,6 @@ class JoinedPatches:
         """What a patch belongs to."""
         number = int(self._source(np.array([index]))[0])
         return self.sources[number].name(index - int(self._starts[number]))
-
-
-def _empty(edge: tuple[int, ...], layer: NDArray[Any]) -> NDArray[Any]:
-    """An array for patches of a layer, placed in memory where TensorFlow takes it without a copy."""
-    shape = (*edge, layer.shape[-1])
-    size = math.prod(shape) * layer.itemsize
-    room = np.empty(size + _ALIGNMENT, np.uint8)
-    start = -room.ctypes.data % _ALIGNMENT
-    return room[start : start + size].view(layer.dtype).reshape(shape)
 
 
 def step_of(settings: TrainSettings) -> int:

@@ -137,7 +137,7 @@ def as_tf_data(reader: Reader, first: int, last: int) -> Any:
     """
     import tensorflow as tf
 
-    sample = reader.batch(first, 0)
+    sample = reader.source.read(reader.order(first)[:1])
     types = [layer.dtype for layer in sample.values()]
 
     def read(index: Any) -> list[NDArray[Any]]:

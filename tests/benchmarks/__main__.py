@@ -55,6 +55,7 @@ ROWS: dict[str, Callable[[], Row]] = {
         learning.loader_vs_xbatcher,
         learning.loader_vs_memory,
         learning.loader_patches_per_second,
+        learning.loader_first_epoch,
         learning.train_input_wait,
         learning.train_patches_per_second,
     )
