@@ -27,7 +27,7 @@ from lscube.settings import TrainSettings
 Layers = dict[str, NDArray[Any]]
 """Pixels by layer: `pre`, `post`, `elevation` float32 and `labels` uint8, channel last."""
 
-BLOCK_WINDOWS = 8
+BLOCK_WINDOWS = 16
 """Windows along a block's edge."""
 
 
@@ -179,7 +179,7 @@ class EventPatches:
         inside = slices(
             Rect(real.top - top, real.left - left, real.bottom - top, real.right - left)
         )
-        others = ~self._own[at]
+        others = ~self._own[at][..., np.newaxis]
         layers = {}
         for name in _IMAGES:
             if name in self._store:
@@ -191,7 +191,7 @@ class EventPatches:
                 else:
                     layers[name] = np.full(shape, np.nan, variable.dtype)
                     layers[name][inside] = pixels
-                layers[name][inside][others] = np.nan
+                np.copyto(layers[name][inside], np.nan, where=others)
         layers["labels"] = np.full((bottom - top, right - left, 1), IGNORE, np.uint8)
         layers["labels"][inside] = self._labels[at][..., np.newaxis]
         return layers
