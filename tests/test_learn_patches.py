@@ -214,7 +214,7 @@ def test_labels_on_another_grid_are_refused(tmp_path):
 
 
 def test_blocks_that_do_not_fit_leave_the_memory_and_come_back(tmp_path):
-    cube, labels = make_cube(400, 420)
+    cube, labels = make_cube(560, 600)
     roomy = cut(tmp_path, cube, labels)[Side.TRAINING]
     narrow = cut(tmp_path, cube, labels, cache=BlockCache(1))[Side.TRAINING]
     assert len(roomy.groups()) > 4
