@@ -1,6 +1,7 @@
 """What the pixels say: items become a lazy Dataset of reflectance, elevation and reasons."""
 
 from lscube.cube.assemble import open_cube as open_cube
+from lscube.cube.assemble import open_part as open_part
 from lscube.cube.assemble import unreadable_items as unreadable_items
 from lscube.cube.cloud_mask import CloudMask as CloudMask
 from lscube.cube.cloud_mask import omni_cloud_mask as omni_cloud_mask
@@ -9,6 +10,8 @@ from lscube.cube.pair import PairQuality as PairQuality
 from lscube.cube.pair import describe_pair as describe_pair
 from lscube.cube.pair import measure_pair as measure_pair
 from lscube.cube.plan import Reading as Reading
+from lscube.cube.planned import CubePlan as CubePlan
+from lscube.cube.planned import plan_cube as plan_cube
 from lscube.cube.reading import Access as Access
 from lscube.cube.store import read_cube as read_cube
 from lscube.cube.store import write_cube as write_cube
@@ -16,6 +19,7 @@ from lscube.cube.store import write_cube as write_cube
 __all__ = [
     "Access",
     "CloudMask",
+    "CubePlan",
     "PairQuality",
     "Reading",
     "describe_pair",
@@ -23,6 +27,8 @@ __all__ = [
     "measure_pair",
     "omni_cloud_mask",
     "open_cube",
+    "open_part",
+    "plan_cube",
     "read_cube",
     "unreadable_items",
     "write_cube",

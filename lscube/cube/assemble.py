@@ -18,13 +18,14 @@ from shapely.geometry.base import BaseGeometry
 from lscube.catalog import Scenes
 from lscube.cube.composite import DATE, NO_DATE, NONE, REASON, UNREADABLE, Packed
 from lscube.cube.masks import AreaFlag, area_attributes, observed_attributes, reason_table
-from lscube.cube.plan import Described, Reading, describe_side, describe_surface
+from lscube.cube.plan import Reading
+from lscube.cube.planned import CubePlan, plan_cube, widened
 from lscube.cube.reading import Access, Chunks, overlaps
 from lscube.cube.shadow import REACH
 from lscube.cube.side import Block, SidePlan, read_block
 from lscube.cube.surface import Surface
 from lscube.cube.user_mask import UserMask, open_user_mask
-from lscube.grid import bounds_of, epsg_of, project, resolution_of
+from lscube.grid import bounds_of
 from lscube.settings import CubeSettings
 
 SIDES = ("pre", "post", "dsm")
@@ -69,17 +70,29 @@ def open_cube(
     AreaError
         No scene reaches the grid.
     """
-    chunks = chunks or _even_chunks(grid, settings.chunk)
-    pre = describe_side("pre", scenes, grid, settings, reading)
-    post = describe_side("post", scenes, grid, settings, reading)
-    tiles = describe_surface(scenes, grid)
-    surface = _elevation(tiles, grid, chunks, reading.access)
-    before = _image("pre", pre, tiles, grid, chunks, settings, reading)
-    after = _image("post", post, tiles, grid, chunks, settings, reading)
+    return open_part(plan_cube(scenes, grid, settings, reading), grid, chunks)
+
+
+def open_part(plan: CubePlan, grid: GeoBox, chunks: Chunks | None = None) -> xr.Dataset:
+    """Open any part of a planned cube, lazily: as `open_cube`, on pixels of the plan's lattice.
+
+    Parameters
+    ----------
+    plan
+        From `plan_cube`.
+    grid
+        The part's pixels; scenes need not reach it.
+    chunks
+        As in `open_cube`.
+    """
+    chunks = chunks or _even_chunks(grid, plan.settings.chunk)
+    surface = _elevation(plan.surface, grid, chunks, plan.reading.access)
+    before = _image("pre", plan, grid, chunks)
+    after = _image("post", plan, grid, chunks)
     elevation, missing = surface[0], surface[1].astype(np.int16)
     unreadable = da.stack([before.unreadable, after.unreadable, missing])
     observed = before.reason.astype(np.uint16) | (after.reason.astype(np.uint16) << 8)
-    outside = _outside(project(scenes.area, epsg_of(grid)), grid, chunks)
+    outside = _outside(plan.area, grid, chunks)
     area = outside | da.where(da.isnan(elevation), AreaFlag.NO_ELEVATION, 0).astype(np.uint8)
     area |= da.where(missing != NONE, AreaFlag.UNREADABLE_ELEVATION, 0).astype(np.uint8)
     date = {"units": "days since 1970-01-01", "_FillValue": np.int16(NO_DATE)}
@@ -96,17 +109,8 @@ def open_cube(
             "post_date": (plane, after.date, {"long_name": "day of the post-event pixel", **date}),
             "unreadable": (("side", *plane), unreadable.rechunk({0: 3}), lost),
         },
-        coords={"band": list(settings.bands), "side": list(SIDES), **xr_coords(grid)},
-        attrs={
-            "event_id": scenes.event.id,
-            "event_time": f"{scenes.event.start:%Y-%m-%dT%H:%M:%SZ}",
-            "event_end": f"{scenes.event.end:%Y-%m-%dT%H:%M:%SZ}",
-            **pre.attributes("pre"),
-            **post.attributes("post"),
-            "dsm_items": [item.id for item in scenes.dsm],
-            "shift": list(reading.shift),
-            "notes": list(scenes.notes),
-        },
+        coords={"band": list(plan.settings.bands), "side": list(SIDES), **xr_coords(grid)},
+        attrs=plan.attributes(),
     )
     for variable in cube.data_vars.values():
         variable.attrs["grid_mapping"] = "spatial_ref"
@@ -128,39 +132,29 @@ class _Image:
     unreadable: da.Array
 
 
-def _image(
-    side: Literal["pre", "post"],
-    found: Described,
-    tiles: Surface,
-    grid: GeoBox,
-    chunks: Chunks,
-    settings: CubeSettings,
-    reading: Reading,
-) -> _Image:
+def _image(side: Literal["pre", "post"], plan: CubePlan, grid: GeoBox, chunks: Chunks) -> _Image:
     """One task per chunk, which gives reflectance, then reason, date and unreadable item."""
+    settings, reading = plan.settings, plan.reading
+    found = plan.pre if side == "pre" else plan.post
     bands = len(settings.bands)
-    plan = SidePlan(
+    common = SidePlan(
         method=settings.pre if side == "pre" else settings.post,
         bands=bands,
         reasons=reason_table(settings.mask_classes),
         dilation=settings.dilation,
         cloud_mask=reading.cloud_mask,
-        user_masks=_user_masks(side, settings, epsg_of(grid)),
+        user_masks=_user_masks(side, settings, plan.epsg),
         shift=reading.shift if side == "post" else (0.0, 0.0),
         access=reading.access,
     )
-    # What widening, a mask function or a shift may bring in from beyond the block.
-    context = plan.cloud_mask.halo * resolution_of(grid) if plan.cloud_mask else 0.0
-    margin = settings.dilation + context + max(abs(value) for value in plan.shift)
 
     def block(cell: GeoBox) -> Block:
-        west, south, east, north = bounds_of(cell)
-        near = (west - margin, south - margin, east + margin, north + margin)
+        near = widened(bounds_of(cell), plan.context)
         scenes = tuple(s for s in found.scenes if overlaps(s.bands[0].extent, near))
         lit = settings.terrain_shadow and any(scene.sun is not None for scene in scenes)
-        return Block(cell, scenes, tiles.near(cell, REACH) if lit else None)
+        return Block(cell, scenes, plan.surface.near(cell, REACH) if lit else None)
 
-    packed = _per_chunk(_read_packed, _cells(grid, chunks, block), chunks, bands + 3, plan=plan)
+    packed = _per_chunk(_read_packed, _cells(grid, chunks, block), chunks, bands + 3, plan=common)
     reason, date, unreadable = (packed[plane] for plane in (REASON, DATE, UNREADABLE))
     return _Image(
         packed[:bands],
