@@ -265,14 +265,13 @@ def test_lattice_covers_with_whole_cores_anchored_at_zero(west, south, width, he
 
 
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 20), st.integers(0, 9))
-def test_chunks_are_whole_cores_and_carry_the_margin_outside(count, per_chunk, core, margin):
-    lattice = Lattice(core, margin)
-    chunks = lattice.chunks(count * core, per_chunk)
-    assert sum(chunks) == count * core
-    assert all(size % core == 0 and size <= per_chunk * core for size in chunks)
-    padded = lattice.padded_chunks(chunks)
+def test_outer_chunks_carry_the_margin(count, per_chunk, core, margin):
+    whole, rest = divmod(count, per_chunk)
+    chunks = tuple(size * core for size in (*[per_chunk] * whole, *[rest] * bool(rest)))
+    padded = Lattice(core, margin).padded_chunks(chunks)
     assert sum(padded) == count * core + 2 * margin
     assert padded[1:-1] == chunks[1:-1]
+    assert len(padded) == len(chunks)
 
 
 def test_area_from_a_file(tmp_path):

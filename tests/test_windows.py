@@ -21,7 +21,7 @@ def telling(windows: np.ndarray) -> np.ndarray:
     place = np.arange(rows)[:, None] * 0.013 + np.arange(columns) * 0.0017
     corners = windows[:, 0, 0, 0] + 2 * windows[:, 0, -1, -1] + 3 * windows[:, 0, 0, -1]
     value = windows[:, 0] * 0.3 + place + 0.05 * corners[:, None, None]
-    return (value % 1).astype(np.float32)
+    return (value % 1).astype(np.float32)[:, None]
 
 
 def ground(grid: GeoBox) -> np.ndarray:
@@ -34,9 +34,10 @@ def ground(grid: GeoBox) -> np.ndarray:
 
 def mapped(cores: GeoBox, per_chunk: int) -> np.ndarray:
     padded = LATTICE.padded(cores)
-    chunks = [LATTICE.padded_chunks(LATTICE.chunks(size, per_chunk)) for size in cores.shape]
+    sizes = da.core.normalize_chunks(per_chunk * LATTICE.core, cores.shape)
+    chunks = [LATTICE.padded_chunks(own) for own in sizes]
     stacked = da.from_array(ground(padded), chunks=((3,), *chunks))
-    return probability(stacked, telling, LATTICE).compute()
+    return probability(stacked, telling, LATTICE)[0].compute()
 
 
 corners = st.tuples(st.integers(0, 60), st.integers(0, 60))

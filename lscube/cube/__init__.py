@@ -1,5 +1,6 @@
 """What the pixels say: items become a lazy Dataset of reflectance, elevation and reasons."""
 
+from lscube.cube.assemble import SIDES as SIDES
 from lscube.cube.assemble import open_cube as open_cube
 from lscube.cube.assemble import open_part as open_part
 from lscube.cube.assemble import unreadable_items as unreadable_items
@@ -13,11 +14,14 @@ from lscube.cube.plan import Reading as Reading
 from lscube.cube.planned import CubePlan as CubePlan
 from lscube.cube.planned import plan_cube as plan_cube
 from lscube.cube.reading import Access as Access
+from lscube.cube.reading import Chunks as Chunks
 from lscube.cube.store import read_cube as read_cube
 from lscube.cube.store import write_cube as write_cube
 
 __all__ = [
+    "SIDES",
     "Access",
+    "Chunks",
     "CloudMask",
     "CubePlan",
     "PairQuality",

@@ -37,13 +37,6 @@ class Lattice:
         """The grid of whole cores with the margin around it."""
         return cores.pad(self.margin, self.margin)
 
-    def chunks(self, pixels: int, cores_per_chunk: int) -> tuple[int, ...]:
-        """Chunks along one axis of a grid of whole cores, at most `cores_per_chunk` cores each."""
-        count = pixels // self.core
-        whole, rest = divmod(count, cores_per_chunk)
-        sizes = [cores_per_chunk] * whole + ([rest] if rest else [])
-        return tuple(size * self.core for size in sizes)
-
     def padded_chunks(self, chunks: tuple[int, ...]) -> tuple[int, ...]:
         """The same chunks with the margin added to the outermost ones."""
         if len(chunks) == 1:

@@ -42,6 +42,8 @@ class LoadedModel:
     """What the model is."""
     folder: Path
     """Where it lies."""
+    policy: str = "float32"
+    """Keras policy that it predicts with; "mixed_bfloat16" is faster where the hardware has it."""
 
     def predict(self, windows: Floats) -> Floats:
         """Landslide probability of windows; safe to call from several threads.
@@ -59,7 +61,7 @@ class LoadedModel:
         """
         inputs = split_channels(windows, self.card)
         with _LOCK:
-            network = _open(self.folder.resolve(), self.card.sha256)
+            network = _open(self.folder.resolve(), self.card.sha256, self.policy)
             result: Floats = network.predict_on_batch(inputs)
         return np.asarray(result[..., 0], dtype=np.float32)
 
@@ -84,12 +86,12 @@ def split_channels(windows: Floats, card: Card) -> dict[str, Floats]:
     return {name: np.ascontiguousarray(part) for name, part in parts if name in card.inputs}
 
 
-@lru_cache(maxsize=2)
-def _open(folder: Path, sha256: str) -> Any:
-    """Open a network's main output, once per process and file."""
-    from lscube.learn.network import main_only
+@lru_cache(maxsize=16)
+def _open(folder: Path, sha256: str, policy: str) -> Any:
+    """Open a network for prediction, once per process, file and policy."""
+    from lscube.learn.inference import for_prediction
 
-    model = main_only(_read_network(folder, sha256))
+    model = for_prediction(_read_network(folder, sha256), policy)
     model.compile(jit_compile=False)
     return model
 

@@ -1,18 +1,36 @@
-"""Mapping an area into a Zarr store."""
+"""Mapping an area into a Zarr store, region by region."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import dask.array as da
+import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
-from odc.geo.xr import xr_coords
 
 from lscube.catalog import Scenes
-from lscube.cube import Reading, open_cube
-from lscube.grid import Lattice
-from lscube.learn import LoadedModel, check_cube
-from lscube.mapping.store import is_finished, make_manifest, open_store, write_store
+from lscube.cube import CubePlan, Reading, open_part, plan_cube
+from lscube.cube.masks import AreaFlag
+from lscube.errors import ModelError
+from lscube.grid import resolution_of
+from lscube.learn import LoadedModel, check_cube, policy_of
+from lscube.mapping.ensemble import Ensemble
+from lscube.mapping.identity import make_manifest, region_digest
+from lscube.mapping.layout import Layout, Region, make_layout
+from lscube.mapping.ledger import Ledger
+from lscube.mapping.running import Progress, Running, run_regions
+from lscube.mapping.store import (
+    FILLS,
+    is_finished,
+    make_template,
+    open_map,
+    place_of,
+    prepare,
+    write_region,
+)
 from lscube.mapping.windows import network_input, probability
 from lscube.settings import CubeSettings, PredictSettings
 
@@ -20,98 +38,169 @@ from lscube.settings import CubeSettings, PredictSettings
 def map_region(
     scenes: Scenes,
     grid: GeoBox,
-    model: LoadedModel,
-    store: Path,
+    model: LoadedModel | Sequence[LoadedModel],
+    store: Path | str,
     cube: CubeSettings = CubeSettings(),
     settings: PredictSettings = PredictSettings(),
     reading: Reading = Reading(),
+    running: Running = Running(),
 ) -> xr.Dataset:
-    """Write the landslide probability of an area to a new Zarr store.
+    """Write the landslide probability of an area to a Zarr store.
 
-    The margin of the outermost windows is read from the scenes themselves. The store covers the
-    grid with whole cores of the lattice; pixels that are not observed or outside the area are fill
-    value, never "no landslide". An interrupted run leaves `<store>.partial`, never the final name.
+    The area is cut into regions; each is read, predicted and written by itself, then entered in
+    the store's ledger. Killed at any moment and called again, the run goes on with the regions
+    that are not done, and ends with the same bytes as one that was never interrupted. Until then
+    a folder is named `<store>.partial`. The margin of the outermost windows is read from the scenes
+    themselves. Pixels that are not observed or outside the area are fill value, never "no landslide".
 
     Parameters
     ----------
     scenes, grid
-        What to map, and where.
+        What to map, and where; the map covers the grid with whole cores of the lattice.
     model
-        From `lscube.load_model` or `lscube.fit`.
+        From `lscube.load_model` or `lscube.fit`; several give their mean and their spread.
     store
-        Folder to make. If it is there already and finished with the same scenes, model, grid and
-        settings, it is opened and nothing is computed.
+        Folder to make, or to go on with. If a map stands there already, with the same scenes,
+        model, grid and settings, it is opened and nothing is computed.
     cube, settings
-        Bands and masks; the window lattice.
+        Bands and masks; windows and the store's layout.
     reading
         How files are opened, and what was measured before.
+    running
+        Where regions are computed: local threads, or a Dask client's workers.
 
     Returns
     -------
     xr.Dataset
-        The map, lazily: `probability` (y, x) 0..1, `observed`, `area`, `post_date`, and
-        `unreadable` (see `lscube.open_cube`).
+        The map, lazily: `probability` (y, x) 0..1, with several models `spread` (their standard
+        deviation), `observed`, `area`, `post_date`, and `unreadable` (see `lscube.open_cube`).
 
     Raises
     ------
     ModelError
         The model looks at a band that is missing, or expects another resolution.
     StoreError
-        The store belongs to another run.
+        The store belongs to another run, another run is writing it, or it cannot be written.
+    IncompleteError
+        Some regions could not be computed; the others are kept.
     """
-    check_cube(model.card, cube.bands, abs(grid.affine.a))
-    lattice = Lattice(settings.core, settings.margin)
-    cores = lattice.cover(grid)
-    manifest = make_manifest(scenes, cores, model.card, cube, settings)
-    if not is_finished(store, manifest):
-        plan = (scenes, cores, model, lattice, cube, settings, reading)
-        write_store(_lazy_map(*plan), store, manifest)
+    models = _check_models([model] if isinstance(model, LoadedModel) else model, cube, grid)
+    models = [replace(one, policy=_policy(settings)) for one in models]
+    layout = make_layout(grid, settings)
+    plan = plan_cube(scenes, layout.lattice.padded(layout.cores), cube, reading)
+    manifest = make_manifest(plan, layout, models, settings)
+    place = place_of(store)
+    if is_finished(place, manifest):
+        return open_map(store)
+    ensemble = Ensemble(tuple(models), settings.views)
+    with place.locked() as target:
+        ledger = prepare(place, target, layout, make_template(plan, layout, manifest, settings))
+        digests = {
+            region.key: region_digest(manifest, plan, layout, region) for region in layout.regions()
+        }
+        touching = layout.touching(plan.area)
+        todo = _enter_empty(ledger, layout, digests, touching)
+        watch = _Watch(layout, touching, todo, running)
+
+        def finish(region: Region) -> None:
+            ledger.mark(region, digests[region.key])
+            watch.finished(region)
+
+        run_regions(
+            todo,
+            lambda region: write_region(
+                open_region(plan, layout, ensemble, region), target, region
+            ),
+            finish,
+            running,
+        )
+        place.finish()
     return open_map(store)
 
 
-def open_map(store: Path) -> xr.Dataset:
-    """Open a finished map, lazily.
-
-    Raises
-    ------
-    StoreError
-        There is no finished map.
-    """
-    return open_store(store)
-
-
-def _lazy_map(
-    scenes: Scenes,
-    cores: GeoBox,
-    model: LoadedModel,
-    lattice: Lattice,
-    cube: CubeSettings,
-    settings: PredictSettings,
-    reading: Reading,
-) -> xr.Dataset:
-    chunks = tuple(lattice.chunks(pixels, settings.chunk_cores) for pixels in cores.shape)
-    padded_chunks = tuple(lattice.padded_chunks(own) for own in chunks)
-    outer = (padded_chunks[0], padded_chunks[1])
-    padded = open_cube(scenes, lattice.padded(cores), cube, outer, reading)
+def open_region(plan: CubePlan, layout: Layout, ensemble: Ensemble, region: Region) -> xr.Dataset:
+    """Open a region of a map, lazily; one Dask chunk per shard, without coordinates."""
+    lattice, grid = layout.lattice, layout.grid(region)
+    padded = open_part(plan, lattice.padded(grid), layout.padded_chunks(region))
     margin = lattice.margin
     inner = {
         axis: slice(margin, margin + pixels)
-        for axis, pixels in zip(("y", "x"), cores.shape, strict=True)
+        for axis, pixels in zip(("y", "x"), grid.shape, strict=True)
     }
-    kept = padded[["observed", "area", "post_date", "unreadable"]].isel(inner).drop_vars(("y", "x"))
-    values = probability(network_input(padded, model.card), model.predict, lattice)
-    return xr.Dataset(
-        {
-            "probability": (("y", "x"), values, _ATTRIBUTES),
-            **{name: variable.variable for name, variable in kept.data_vars.items()},
-        },
-        coords={"side": padded["side"], **xr_coords(cores)},
-        attrs=padded.attrs,
-    )
+    card = ensemble.models[0].card
+    values = probability(network_input(padded, card), ensemble, lattice, ensemble.planes)
+    kept = padded[["observed", "area", "post_date", "unreadable"]].isel(inner)
+    outside = (kept["area"].data & np.uint8(AreaFlag.OUTSIDE_AREA)) != 0
+    found = {
+        # Nothing is said of what lies outside: so it does not matter whether it was looked at.
+        name: (variable.dims, da.where(outside, FILLS[str(name)], variable.data))
+        for name, variable in kept.data_vars.items()
+    }
+    names = ("probability", "spread")[: ensemble.planes]
+    planes = {name: (("y", "x"), plane) for name, plane in zip(names, values, strict=True)}
+    return xr.Dataset({**planes, **found})
 
 
-_ATTRIBUTES = {
-    "long_name": "landslide probability",
-    "units": "1",
-    "grid_mapping": "spatial_ref",
-}
+def _policy(settings: PredictSettings) -> str:
+    """Keras policy to predict with; only where it depends on the machine is that looked at."""
+    if settings.precision == "float32" or (settings.precision, settings.mode) == ("auto", "paper"):
+        return "float32"
+    return policy_of(settings.precision)
+
+
+def _check_models(
+    models: Sequence[LoadedModel], cube: CubeSettings, grid: GeoBox
+) -> Sequence[LoadedModel]:
+    """Refuse models that do not fit the cube, or each other."""
+    if not models:
+        raise ModelError("Expected a model, got none; give one from `lscube train`.")
+    first = models[0].card
+    for model in models:
+        check_cube(model.card, cube.bands, resolution_of(grid))
+        for name in ("branches", "pre_bands", "post_bands"):
+            ours, theirs = getattr(model.card, name), getattr(first, name)
+            if ours != theirs:
+                raise ModelError(
+                    f"Expected models that look at the same, but {name} is {theirs} in "
+                    f"{models[0].folder.name} and {ours} in {model.folder.name}; map with each by itself."
+                )
+    return models
+
+
+def _enter_empty(
+    ledger: Ledger,
+    layout: Layout,
+    digests: dict[tuple[int, int], bytes],
+    touching: Sequence[Region],
+) -> list[Region]:
+    """Enter the regions outside the area, of which nothing is to be written; returns what is to do."""
+    done = ledger.read()
+    wanted = {region.key for region in touching}
+    left = [r for r in layout.regions() if done.get(r.key) != digests[r.key]]
+    for region in left:
+        if region.key not in wanted:
+            ledger.mark(region, digests[region.key])
+    return [region for region in left if region.key in wanted]
+
+
+class _Watch:
+    """Counts regions and areas for whoever watches the run."""
+
+    def __init__(
+        self, layout: Layout, regions: Sequence[Region], todo: Sequence[Region], running: Running
+    ) -> None:
+        self.layout, self.running = layout, running
+        total = sum(map(layout.square_kilometres, regions))
+        left = sum(map(layout.square_kilometres, todo))
+        self.progress = Progress(len(regions), len(regions) - len(todo), total, total - left)
+        running.watch(self.progress)
+
+    def finished(self, region: Region) -> None:
+        """Count one more."""
+        self.progress = replace(
+            self.progress,
+            done=self.progress.done + 1,
+            done_square_kilometres=self.progress.done_square_kilometres
+            + self.layout.square_kilometres(region),
+        )
+        self.running.watch(self.progress)

@@ -17,7 +17,7 @@ from lscube.learn import Card
 Floats = npt.NDArray[np.float32]
 
 Predict = Callable[[Floats], Floats]
-"""Windows (n, channel, y, x) to probabilities (n, y, x)."""
+"""Windows (n, channel, y, x) to planes (n, plane, y, x); the first is the probability."""
 
 BATCH_PIXELS = 8 * 224 * 224
 """Pixels that are given to the network at once."""
@@ -51,8 +51,8 @@ def network_input(cube: xr.Dataset, card: Card) -> da.Array:
     return stacked.rechunk({0: -1})
 
 
-def probability(stacked: da.Array, predict: Predict, lattice: Lattice) -> da.Array:
-    """Probability of every wanted pixel of a padded grid.
+def probability(stacked: da.Array, predict: Predict, lattice: Lattice, planes: int = 1) -> da.Array:
+    """Planes of every wanted pixel of a padded grid.
 
     Parameters
     ----------
@@ -63,10 +63,12 @@ def probability(stacked: da.Array, predict: Predict, lattice: Lattice) -> da.Arr
         The model; must give each window the same result whatever else is in the batch.
     lattice
         The windows.
+    planes
+        How many planes `predict` gives.
 
     Returns
     -------
-    dask array, float32 (y, x)
+    dask array, float32 (plane, y, x)
         On the grid without its margin; NaN where no probability is wanted.
     """
     cores = tuple(_without_margin(chunks, lattice) for chunks in stacked.chunks[1:])
@@ -77,13 +79,14 @@ def probability(stacked: da.Array, predict: Predict, lattice: Lattice) -> da.Arr
         boundary="none",
         trim=False,
         allow_rechunk=False,
-        chunks=((1,), *cores),
+        chunks=((planes,), *cores),
         dtype=np.float32,
         meta=np.empty((0, 0, 0), np.float32),
         predict=predict,
         lattice=lattice,
+        planes=planes,
     )
-    return mapped[0]
+    return mapped
 
 
 def _without_margin(chunks: tuple[int, ...], lattice: Lattice) -> tuple[int, ...]:
@@ -99,24 +102,24 @@ def _without_margin(chunks: tuple[int, ...], lattice: Lattice) -> tuple[int, ...
     return tuple(sizes)
 
 
-def predict_block(block: Floats, *, predict: Predict, lattice: Lattice) -> Floats:
+def predict_block(block: Floats, *, predict: Predict, lattice: Lattice, planes: int = 1) -> Floats:
     """Predict the windows of one block.
 
     Parameters
     ----------
     block
         (channel, rows * core + 2 * margin, columns * core + 2 * margin), as `network_input` gives it.
-    predict, lattice
+    predict, lattice, planes
         As in `probability`.
 
     Returns
     -------
-    array, float32 (1, rows * core, columns * core)
+    array, float32 (plane, rows * core, columns * core)
     """
     core, margin = lattice.core, lattice.margin
     inputs, wanted = block[:-1], block[-1] == 1
     rows, columns = ((size - 2 * margin) // core for size in inputs.shape[1:])
-    out = np.full((1, rows * core, columns * core), np.nan, np.float32)
+    out = np.full((planes, rows * core, columns * core), np.nan, np.float32)
     inner = slice(margin, margin + core)
     # Windows without a wanted pixel in their core need no prediction.
     places = [
@@ -132,7 +135,7 @@ def predict_block(block: Floats, *, predict: Predict, lattice: Lattice) -> Float
             [inputs[:, y : y + lattice.window, x : x + lattice.window] for y, x in part]
         )
         for (y, x), window in zip(part, predict(windows), strict=True):
-            out[0, y : y + core, x : x + core] = window[inner, inner]
+            out[:, y : y + core, x : x + core] = window[:, inner, inner]
     kept = wanted[margin : margin + rows * core, margin : margin + columns * core]
-    out[0][~kept] = np.nan
+    out[:, ~kept] = np.nan
     return out

@@ -14,7 +14,9 @@ from lscube.settings.job import make_chips_settings as make_chips_settings
 from lscube.settings.job import make_job as make_job
 from lscube.settings.job import read_content as read_content
 from lscube.settings.mapping import EvaluateSettings as EvaluateSettings
+from lscube.settings.mapping import Precision as Precision
 from lscube.settings.mapping import PredictSettings as PredictSettings
+from lscube.settings.mapping import Views as Views
 from lscube.settings.scenes import PRESETS as PRESETS
 from lscube.settings.scenes import AreaSettings as AreaSettings
 from lscube.settings.scenes import Composite as Composite

@@ -8,25 +8,60 @@ from pydantic import Field, model_validator
 
 from lscube.settings.base import Bounds, Settings
 
+Precision = Literal["auto", "float32", "bfloat16"]
+Views = Literal["one", "flips", "all"]
+
+WINDOWS = {"paper": (112, 56), "fast": (1024, 64)}
+"""Core and margin of each mode: the paper's overlap-tile protocol, and large windows."""
+
+CHUNK = 1024
+"""Pixels along the edge of a chunk, unless the settings say otherwise; at least a core."""
+
 
 class PredictSettings(Settings):
-    """[predict]: the window lattice."""
+    """[predict]: the window lattice, the store's layout, and how windows are predicted."""
 
-    core: int = Field(112, ge=1)
-    """Edge of the pixels kept of each window."""
-    margin: int = Field(56, ge=0)
-    """Context around the core on each side; core + 2 * margin is a multiple of 32."""
-    chunk_cores: int = Field(8, ge=1)
-    """Cores per chunk edge."""
+    mode: Literal["fast", "paper"] = "fast"
+    """"paper": windows of 224 of which the inner 112 are kept; "fast": 1152 and 1024, same weights."""
+    core: int | None = Field(None, ge=1)
+    """Edge of the pixels kept of each window; default: the mode's."""
+    margin: int | None = Field(None, ge=0)
+    """Context around the core on each side; core + 2 * margin is a multiple of 32. Default: the mode's."""
+    precision: Precision = "auto"
+    """Arithmetic; "auto": bfloat16 in fast mode on a GPU and on processors with AMX, else float32."""
+    views: Views = "one"
+    """Mean over each window as it is, over its 4 flips, or over all 8 flips and turns."""
+    dtype: Literal["uint8", "float32"] = "uint8"
+    """Type of the stored probability; uint8 has steps of 0.004."""
+    chunk_cores: int | None = Field(None, ge=1)
+    """Cores per chunk edge; default: about 1024 pixels."""
+    shard_chunks: int = Field(2, ge=1)
+    """Chunks per shard edge; a shard is one file, and one task."""
+    region_shards: int = Field(4, ge=1)
+    """Shards per region edge; a region is what is done again after an interruption."""
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """Core and margin in pixels."""
+        core, margin = WINDOWS[self.mode]
+        return (
+            core if self.core is None else self.core,
+            margin if self.margin is None else self.margin,
+        )
+
+    @property
+    def chunk(self) -> int:
+        """Edge of a chunk in pixels."""
+        core, _ = self.window
+        return core * (self.chunk_cores or max(1, CHUNK // core))
 
     @model_validator(mode="after")
     def _window(self) -> PredictSettings:
-        if (self.core + 2 * self.margin) % 32:
-            raise ValueError(
-                f"core + 2 * margin must be a multiple of 32, not {self.core + 2 * self.margin}"
-            )
-        if self.margin > self.core:
-            raise ValueError(f"margin ({self.margin}) must not exceed core ({self.core})")
+        core, margin = self.window
+        if (core + 2 * margin) % 32:
+            raise ValueError(f"core + 2 * margin must be a multiple of 32, not {core + 2 * margin}")
+        if margin > core:
+            raise ValueError(f"margin ({margin}) must not exceed core ({core})")
         return self
 
 

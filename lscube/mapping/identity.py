@@ -1,0 +1,114 @@
+"""What determines a map, and each of its regions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import shapely
+
+from lscube import __version__
+from lscube.catalog import unsigned
+from lscube.cube import CloudMask, CubePlan
+from lscube.cube.side import Scene
+from lscube.grid import bounds_of, epsg_of, resolution_of
+from lscube.learn import LoadedModel
+from lscube.manifest import Manifest
+from lscube.mapping.layout import Layout, Region
+from lscube.settings import PredictSettings
+
+PIXELS = 1
+"""Counts changes of lscube after which the same input gives other pixels."""
+
+_CUTS = {"core", "margin", "mode", "precision", "chunk_cores", "shard_chunks", "region_shards"}
+"""Settings that stand in the manifest as what they come to."""
+
+
+def make_manifest(
+    plan: CubePlan, layout: Layout, models: Sequence[LoadedModel], settings: PredictSettings
+) -> Manifest:
+    """Collect what determines a map, for the store's attributes; hrefs without signatures."""
+    scenes = plan.scenes
+    items = [*scenes.pre, *scenes.post, *scenes.dsm]
+    manifest = {
+        "lscube": __version__,
+        "pixels": PIXELS,
+        "model": {
+            "sha256": [model.card.sha256 for model in models],
+            "trained_on": [
+                event.model_dump(mode="json") for model in models for event in model.card.events
+            ],
+        },
+        "cube": plan.settings.model_dump(mode="json", exclude={"chunk"}),
+        "predict": {
+            **settings.model_dump(mode="json", exclude=_CUTS),
+            "policy": models[0].policy,
+            "core": layout.lattice.core,
+            "margin": layout.lattice.margin,
+        },
+        "layout": {"chunk": layout.chunk, "shard": layout.shard, "region": layout.region},
+        "event": scenes.event.id,
+        "event_time": f"{scenes.event.start:%Y-%m-%dT%H:%M:%SZ}",
+        "area": scenes.area.wkt,
+        "grid": {
+            "epsg": epsg_of(layout.cores),
+            "shape": list(layout.cores.shape),
+            "transform": list(layout.cores.affine)[:6],
+        },
+        "radiometry": [*plan.pre.notes, *plan.post.notes],
+        "shift": list(plan.reading.shift),
+        "cloud_mask": _name(plan.reading.cloud_mask),
+        "items": {
+            item.id: sorted(unsigned(asset.href) for asset in item.assets.values())
+            for item in items
+        },
+    }
+    return _plain(manifest)
+
+
+def region_digest(manifest: Manifest, plan: CubePlan, layout: Layout, region: Region) -> bytes:
+    """32 bytes of all that determines a region's pixels.
+
+    Maps whose manifests differ can have regions with the same digest: where no item that was added
+    or left out touches them.
+    """
+    grid = layout.grid(region)
+    seen = bounds_of(layout.lattice.padded(grid))
+    touching = {
+        side: [_without_place(source) for source in sources]
+        for side, sources in plan.touching(seen).items()
+    }
+    content = {
+        **{
+            name: manifest[name]
+            for name in ("pixels", "cube", "predict", "layout", "shift", "cloud_mask")
+        },
+        "model": manifest["model"]["sha256"],
+        "grid": [epsg_of(grid), resolution_of(grid), *grid.shape, *bounds_of(grid)],
+        "area": shapely.normalize(plan.area.intersection(shapely.box(*bounds_of(grid)))).wkb_hex,
+        "touching": touching,
+    }
+    text = json.dumps(_plain(content), sort_keys=True)
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _name(mask: CloudMask | None) -> str | None:
+    """A mask function by its name: what it does cannot be looked into."""
+    if mask is None:
+        return None
+    function = getattr(mask.function, "__qualname__", type(mask.function).__qualname__)
+    return f"{getattr(mask.function, '__module__', '')}.{function}"
+
+
+def _without_place(source: Any) -> dict[str, Any]:
+    """A scene or a tile without its place in the list of items, which does not reach the pixels."""
+    return asdict(replace(source, index=0) if isinstance(source, Scene) else source)
+
+
+def _plain(content: dict[str, Any]) -> Manifest:
+    """As it will be read back: tuples become lists."""
+    plain: Manifest = json.loads(json.dumps(content))
+    return plain

@@ -1,0 +1,169 @@
+"""Driving a map's regions: a bounded number at a time, each tried again, the rest not held up."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import dask
+from dask.delayed import Delayed
+
+from lscube.errors import IncompleteError, LscubeError, SourceError, StoreError
+from lscube.mapping.layout import Region
+
+logger = logging.getLogger("lscube.mapping")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is."""
+
+    regions: int
+    """All regions of the area."""
+    done: int
+    """Those that are done."""
+    square_kilometres: float
+    """Area of all regions."""
+    done_square_kilometres: float
+    """Area of those that are done."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """Where and how a run's regions are computed."""
+
+    client: Any = None
+    """A `distributed.Client`; None: threads of this process."""
+    in_flight: int | None = None
+    """Regions at a time; default: 1 with threads, else as many as keep the workers busy."""
+    attempts: int = 3
+    """How often a region is tried."""
+    watch: Callable[[Progress], object] = lambda progress: None
+    """Told at the beginning and after each region."""
+
+
+class Backend(Protocol):
+    """What computes."""
+
+    in_flight: int
+    """Regions at a time."""
+
+    def start(self, delayed: Delayed) -> Any:
+        """Begin to compute; returns a future."""
+
+    def wait(self, futures: Sequence[Any]) -> Sequence[Any]:
+        """Those of some futures that have ended, at least one."""
+
+
+class Threads:
+    """Threads of this process, one region after the other."""
+
+    def __init__(self, in_flight: int) -> None:
+        self.in_flight = in_flight
+        self.pool = ThreadPoolExecutor(in_flight, thread_name_prefix="lscube-region")
+
+    def start(self, delayed: Delayed) -> Future[Any]:
+        """Begin to compute."""
+        return self.pool.submit(dask.compute, delayed, scheduler="threads")
+
+    def wait(self, futures: Sequence[Future[Any]]) -> Sequence[Future[Any]]:
+        """Those that have ended."""
+        first = concurrent.futures.FIRST_COMPLETED
+        return list(concurrent.futures.wait(futures, return_when=first).done)
+
+
+@contextmanager
+def backend_of(running: Running) -> Iterator[Backend]:
+    """What computes a run's regions, until the run ends."""
+    threads = Threads(running.in_flight or 1)
+    try:
+        yield threads
+    finally:
+        threads.pool.shutdown(wait=True, cancel_futures=True)
+
+
+def run_regions(
+    todo: Sequence[Region],
+    compute: Callable[[Region], Delayed],
+    finish: Callable[[Region], object],
+    running: Running,
+) -> None:
+    """Compute regions, and say of each that it is done.
+
+    Parameters
+    ----------
+    todo
+        Regions, in order.
+    compute
+        Gives a region's lazy result, whose computation writes it.
+    finish
+        Called after a region was written.
+    running
+        Where and how.
+
+    Raises
+    ------
+    StoreError
+        The store cannot be written: nothing more is begun.
+    IncompleteError
+        Some regions failed at every attempt; all others are done.
+    """
+    waiting = deque((region, 1) for region in todo)
+    failed: dict[str, BaseException] = {}
+    with backend_of(running) as backend:
+        at_work: dict[Any, tuple[Region, int]] = {}
+        while waiting or at_work:
+            while waiting and len(at_work) < backend.in_flight:
+                region, attempt = waiting.popleft()
+                at_work[backend.start(compute(region))] = (region, attempt)
+            for future in backend.wait(list(at_work)):
+                region, attempt = at_work.pop(future)
+                error = future.exception()
+                if error is None:
+                    finish(region)
+                    continue
+                _raise_if_all_would_fail(error)
+                logger.warning("Region %s failed (attempt %d): %s", region.name, attempt, error)
+                if attempt < running.attempts:
+                    waiting.append((region, attempt + 1))
+                else:
+                    failed[region.name] = error
+    if failed:
+        raise _incomplete(failed, len(todo), running.attempts)
+
+
+def _raise_if_all_would_fail(error: BaseException) -> None:
+    """End the run where trying other regions is of no use."""
+    if not isinstance(error, Exception):
+        raise error
+    if isinstance(error, LscubeError) and not isinstance(error, SourceError):
+        raise error
+    # Sources that cannot be read are SourceErrors; a lost connection to a worker has no number.
+    if (isinstance(error, OSError) and error.errno is not None) or _of_object_store(error):
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise StoreError(
+            f"Expected to write the map, but {reason}; free space or give leave, and run the same command "
+            "again: finished regions are kept."
+        ) from error
+
+
+def _of_object_store(error: BaseException) -> bool:
+    return type(error).__module__.partition(".")[0] in {"obstore", "icechunk"}
+
+
+def _incomplete(failed: dict[str, BaseException], tried: int, attempts: int) -> IncompleteError:
+    name, error = next(iter(failed.items()))
+    reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+    more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+    return IncompleteError(
+        f"Expected all {tried} regions to be mapped, but region {name}{more} failed {attempts} times "
+        f"({type(error).__name__}: {reason}); the others are kept: mend the cause and run the same command "
+        "again.",
+        tuple(failed),
+    )
