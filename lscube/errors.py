@@ -12,6 +12,7 @@ Each message is one sentence that says what was expected, what came and what to 
     │   ├── ModelError      a saved model is missing, damaged or expects another cube
     │   └── StoreError      a store exists already, is unfinished or cannot be written
     ├── TrainingError       training cannot go on (for example a loss that is not a number)
+    ├── ClusterError        a Dask cluster is gone
     ├── IncompleteError     a product lacks parts that failed; the others are kept (exit code 3)
     └── MissingExtraError   an optional dependency is not installed
 """
@@ -55,6 +56,10 @@ class StoreError(InputError):
 
 class TrainingError(LscubeError):
     """Training cannot go on."""
+
+
+class ClusterError(LscubeError):
+    """A Dask cluster is gone."""
 
 
 class IncompleteError(LscubeError):

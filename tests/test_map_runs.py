@@ -9,7 +9,6 @@ import signal
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from lscube.errors import IncompleteError, StoreError
@@ -86,7 +85,7 @@ def test_a_second_run_is_refused_and_after_a_kill_the_next_one_is_not(folder, wh
     try:
         while not log.exists():
             time.sleep(0.02)
-        with pytest.raises(StoreError, match="Expected to be the only run on .*map.zarr"):
+        with pytest.raises(StoreError, match=r"Expected to be the only run on .*map\.zarr"):
             run(folder, store)
     finally:
         process.kill()
@@ -100,17 +99,10 @@ def test_a_region_that_always_fails_is_reported_and_the_others_finish(folder, tm
     done = []
     running = Running(attempts=2, watch=lambda progress: done.append(progress))
     store = tmp_path / "map.zarr"
-    probe = []
-
-    class Look(StandIn):
-        def predict(self, windows):
-            probe.append(np.nan_to_num(windows)[0, 6, 0, 0])
-            return super().predict(windows)
-
-    map_region(scenes, grid, Look(CARD, folder), tmp_path / "probe.zarr", settings=SETTINGS)
-    broken = StandIn(CARD, folder, broken=sorted(probe)[0])
+    # The surface rises to the east: of the windows, the first column begins below 200 m.
+    broken = StandIn(CARD, folder, broken=200.0)
     with pytest.raises(
-        IncompleteError, match="failed 2 times .*a window that always fails"
+        IncompleteError, match=r"failed 2 times .*a window that always fails"
     ) as caught:
         map_region(scenes, grid, broken, store, settings=SETTINGS, running=running)
     last = done[-1]
@@ -126,8 +118,8 @@ def test_a_region_that_always_fails_is_reported_and_the_others_finish(folder, tm
 
 
 def starve(folder: Path, store: Path, message: Path) -> None:
-    """Map where no file may grow beyond a few hundred bytes, as on a disk that is full."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700))
+    """Map where no file may grow beyond a few bytes, as on a disk that is full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40, 40))
     try:
         run(folder, store)
     except StoreError as error:
@@ -137,7 +129,6 @@ def starve(folder: Path, store: Path, message: Path) -> None:
 def test_a_full_disk_ends_with_one_sentence_and_can_be_resumed(folder, whole, tmp_path):
     store, message = tmp_path / "map.zarr", tmp_path / "message"
     message.touch()
-    # The template needs more than the chunks, so it is written before space runs out.
     log = tmp_path / "log"
     process = start(folder, store, log, 0.05)
     while not log.exists() or len(log.read_text().split()) < 3:
@@ -148,7 +139,8 @@ def test_a_full_disk_ends_with_one_sentence_and_can_be_resumed(folder, whole, tm
     starved.start()
     starved.join()
     assert starved.exitcode == 0
-    assert "Expected to write the map, but File too large" in message.read_text()
+    # As much of the message as may be written here.
+    assert message.read_text() == "Expected to write the map, but File too large; free"[:40]
     assert not store.exists()
     run(folder, store)
     assert content(store) == whole[0]

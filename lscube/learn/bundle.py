@@ -89,7 +89,10 @@ def split_channels(windows: Floats, card: Card) -> dict[str, Floats]:
 @lru_cache(maxsize=16)
 def _open(folder: Path, sha256: str, policy: str) -> Any:
     """Open a network for prediction, once per process, file and policy."""
+    from lscube.learn.hardware import share_threads
     from lscube.learn.inference import for_prediction
+
+    share_threads()
 
     model = for_prediction(_read_network(folder, sha256), policy)
     model.compile(jit_compile=False)

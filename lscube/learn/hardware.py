@@ -1,9 +1,9 @@
-"""What the machine offers to a training: GPUs, and low precision where it gains."""
+"""What the machine offers: GPUs, low precision where it gains, threads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lscube.learn.backend import keras
@@ -87,3 +87,24 @@ def spread(devices: Sequence[str] | None = None) -> Iterator[int]:
 
     with tf.distribute.MirroredStrategy(devices).scope():
         yield several
+
+
+def share_threads() -> None:
+    """Let the network use as many threads as its Dask worker has; elsewhere all that the machine has.
+
+    Several workers on one machine would else each start a thread for every core. Without effect
+    once TensorFlow has begun to compute in this process.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return
+    from distributed import get_worker
+
+    try:
+        threads = get_worker().state.nthreads
+    except ValueError:  # not on a worker
+        return
+    import tensorflow as tf
+
+    with suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import dask
 import dask.array as da
 import numpy as np
 import xarray as xr
@@ -21,7 +23,7 @@ from lscube.mapping.ensemble import Ensemble
 from lscube.mapping.identity import make_manifest, region_digest
 from lscube.mapping.layout import Layout, Region, make_layout
 from lscube.mapping.ledger import Ledger
-from lscube.mapping.running import Progress, Running, run_regions
+from lscube.mapping.running import Progress, Running, needed_resources, run_regions, writing
 from lscube.mapping.store import (
     FILLS,
     is_finished,
@@ -93,7 +95,8 @@ def map_region(
     if is_finished(place, manifest):
         return open_map(store)
     ensemble = Ensemble(tuple(models), settings.views)
-    with place.locked() as target:
+    resources = needed_resources(running.client)
+    with place.locked() as target, writing():
         ledger = prepare(place, target, layout, make_template(plan, layout, manifest, settings))
         digests = {
             region.key: region_digest(manifest, plan, layout, region) for region in layout.regions()
@@ -109,7 +112,7 @@ def map_region(
         run_regions(
             todo,
             lambda region: write_region(
-                open_region(plan, layout, ensemble, region), target, region
+                open_region(plan, layout, ensemble, region, resources), target, region
             ),
             finish,
             running,
@@ -118,8 +121,22 @@ def map_region(
     return open_map(store)
 
 
-def open_region(plan: CubePlan, layout: Layout, ensemble: Ensemble, region: Region) -> xr.Dataset:
-    """Open a region of a map, lazily; one Dask chunk per shard, without coordinates."""
+def open_region(
+    plan: CubePlan,
+    layout: Layout,
+    ensemble: Ensemble,
+    region: Region,
+    resources: Mapping[str, float] | None = None,
+) -> xr.Dataset:
+    """Open a region of a map, lazily; one Dask chunk per shard, without coordinates.
+
+    Parameters
+    ----------
+    plan, layout, ensemble, region
+        Of the map.
+    resources
+        What a worker must have to predict windows; anyone may read them.
+    """
     lattice, grid = layout.lattice, layout.grid(region)
     padded = open_part(plan, lattice.padded(grid), layout.padded_chunks(region))
     margin = lattice.margin
@@ -128,7 +145,9 @@ def open_region(plan: CubePlan, layout: Layout, ensemble: Ensemble, region: Regi
         for axis, pixels in zip(("y", "x"), grid.shape, strict=True)
     }
     card = ensemble.models[0].card
-    values = probability(network_input(padded, card), ensemble, lattice, ensemble.planes)
+    stacked = network_input(padded, card)
+    with dask.annotate(resources=resources) if resources else nullcontext():
+        values = probability(stacked, ensemble, lattice, ensemble.planes)
     kept = padded[["observed", "area", "post_date", "unreadable"]].isel(inner)
     outside = (kept["area"].data & np.uint8(AreaFlag.OUTSIDE_AREA)) != 0
     found = {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +16,7 @@ from typing import Any, Protocol
 import dask
 from dask.delayed import Delayed
 
-from lscube.errors import IncompleteError, LscubeError, SourceError, StoreError
+from lscube.errors import ClusterError, IncompleteError, LscubeError, SourceError, StoreError
 from lscube.mapping.layout import Region
 
 logger = logging.getLogger("lscube.mapping")
@@ -78,14 +80,77 @@ class Threads:
         return list(concurrent.futures.wait(futures, return_when=first).done)
 
 
+class Workers:
+    """A Dask cluster."""
+
+    def __init__(self, client: Any, in_flight: int | None) -> None:
+        self.client = client
+        threads = sum(client.nthreads().values())
+        # A region keeps some 16 threads busy; one more, so that none waits for the last of a region.
+        self.in_flight = in_flight or 1 + math.ceil(threads / 16)
+
+    def start(self, delayed: Delayed) -> Any:
+        """Begin to compute."""
+        return self.client.compute(delayed)
+
+    def wait(self, futures: Sequence[Any]) -> Sequence[Any]:
+        """Those that have ended.
+
+        Raises
+        ------
+        ClusterError
+            The scheduler is gone.
+        """
+        import distributed
+
+        while self.client.status == "running":
+            with contextlib.suppress(TimeoutError):
+                distributed.wait(futures, timeout=1, return_when="FIRST_COMPLETED")
+            ended = [future for future in futures if future.status in ("finished", "error")]
+            if ended:
+                return ended
+            if any(future.status in ("cancelled", "lost") for future in futures):
+                break
+        raise ClusterError(
+            "Expected a Dask scheduler to the end of the run, but it is gone; start a cluster and run the "
+            "same command again: finished regions are kept."
+        )
+
+
 @contextmanager
 def backend_of(running: Running) -> Iterator[Backend]:
     """What computes a run's regions, until the run ends."""
+    if running.client is not None:
+        yield Workers(running.client, running.in_flight)
+        return
     threads = Threads(running.in_flight or 1)
     try:
         yield threads
     finally:
         threads.pool.shutdown(wait=True, cancel_futures=True)
+
+
+def needed_resources(client: Any) -> dict[str, float] | None:
+    """What workers must have to predict: a GPU, where any worker of the cluster says it has one."""
+    if client is None:
+        return None
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return {"GPU": 1} if any("GPU" in worker["resources"] for worker in workers) else None
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Turn a failure to write into one clear sentence.
+
+    Raises
+    ------
+    StoreError
+        The disk is full, or the store refuses.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise cannot_go_on(error) from error
 
 
 def run_regions(
@@ -127,6 +192,7 @@ def run_regions(
                 error = future.exception()
                 if error is None:
                     finish(region)
+                    logger.info("Region %s is done", region.name)
                     continue
                 _raise_if_all_would_fail(error)
                 logger.warning("Region %s failed (attempt %d): %s", region.name, attempt, error)
@@ -146,11 +212,16 @@ def _raise_if_all_would_fail(error: BaseException) -> None:
         raise error
     # Sources that cannot be read are SourceErrors; a lost connection to a worker has no number.
     if (isinstance(error, OSError) and error.errno is not None) or _of_object_store(error):
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise StoreError(
-            f"Expected to write the map, but {reason}; free space or give leave, and run the same command "
-            "again: finished regions are kept."
-        ) from error
+        raise cannot_go_on(error) from error
+
+
+def cannot_go_on(error: BaseException) -> StoreError:
+    """Say that the store does not take what was made."""
+    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    return StoreError(
+        f"Expected to write the map, but {reason}; free space or give leave, and run the same command "
+        "again: finished regions are kept."
+    )
 
 
 def _of_object_store(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
 import xarray as xr
@@ -142,9 +143,11 @@ def write_region(dataset: xr.Dataset, store: Store, region: Region) -> Delayed:
     """Lazily write one region's variables into the template; its chunks are whole shards."""
     place = {"y": region.rows, "x": region.columns}
     bare = dataset.drop_vars(list(dataset.coords))
-    delayed: Delayed = bare.to_zarr(
-        store, region=place, zarr_format=3, consolidated=False, compute=False
-    )
+    # Fused, a task would lose what it was said to need (a GPU).
+    with dask.config.set({"optimization.fuse.active": False}):
+        delayed: Delayed = bare.to_zarr(
+            store, region=place, zarr_format=3, consolidated=False, compute=False
+        )
     return delayed
 
 

@@ -1,0 +1,198 @@
+"""Maps made by Dask workers: the same bytes, one model per process, the right places, deaths."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import distributed
+import pytest
+
+from lscube.errors import ClusterError
+from lscube.mapping import Running, map_region
+from tests.map_job import CARD, SETTINGS, StandIn, job, run
+from tests.scenes import simple_event
+from tests.test_map_runs import content
+from tests.test_mapping import save_tiny
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("event")
+    simple_event(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(folder, tmp_path_factory):
+    store = tmp_path_factory.mktemp("whole") / "map.zarr"
+    run(folder, store)
+    return content(store)
+
+
+class Cluster:
+    """A scheduler and workers as processes, by the programs that a cluster uses."""
+
+    def __init__(self, folder, resources=("", "")):
+        self.folder = folder
+        file = folder / "scheduler.json"
+        common = ["--host", "127.0.0.1", "--no-dashboard"]
+        words = ["scheduler", "--port", "0", "--scheduler-file", str(file), *common]
+        self.scheduler = self._start(words)
+        self.workers = [self._worker(file, resource) for resource in resources]
+        self.client = distributed.Client(scheduler_file=str(file), timeout=60)
+        self.client.wait_for_workers(len(resources), timeout=60)
+
+    def _start(self, words):
+        command = [sys.executable, "-m", "dask", *words]
+        environment = {**os.environ, "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
+        out = (self.folder / f"{words[0]}.log").open("ab")
+        return subprocess.Popen(command, stdout=out, stderr=out, env=environment)
+
+    def _worker(self, file, resource):
+        words = ["worker", "--scheduler-file", str(file), "--nthreads", "2", "--no-nanny"]
+        words += ["--host", "127.0.0.1", "--no-dashboard", "--local-directory", str(self.folder)]
+        words += ["--death-timeout", "60"]
+        return self._start(words + (["--resources", resource] if resource else []))
+
+    def add_worker(self):
+        self.workers.append(self._worker(self.folder / "scheduler.json", ""))
+
+    def close(self):
+        self.client.close(timeout=5)
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    made = []
+
+    def make(**given):
+        (tmp_path / "cluster").mkdir()
+        made.append(Cluster(tmp_path / "cluster", **given))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_each_process_opens_the_model_once_and_the_graph_does_not_hold_it(
+    cluster, folder, tmp_path
+):
+    running = Running(cluster().client, in_flight=4)
+    scenes, grid = job(folder)
+    model = save_tiny(tmp_path / "tiny")
+    map_region(scenes, grid, model, tmp_path / "map.zarr", settings=SETTINGS, running=running)
+    map_region(scenes, grid, model, tmp_path / "here.zarr", settings=SETTINGS)
+    assert content(tmp_path / "map.zarr") == content(tmp_path / "here.zarr")
+
+    def opened():
+        import tensorflow as tf
+
+        from lscube.learn.bundle import _open
+
+        return _open.cache_info().misses, tf.config.threading.get_intra_op_parallelism_threads()
+
+    # Two workers with two threads each.
+    assert list(running.client.run(opened).values()) == [(1, 2), (1, 2)]
+    import pickle
+
+    network = (tmp_path / "tiny" / "model.keras").stat().st_size
+    assert len(pickle.dumps(model)) < 10_000 < network
+
+
+@dataclass(frozen=True)
+class Telling(StandIn):
+    """Notes which process predicts."""
+
+    def predict(self, windows):
+        (self.folder / f"predicted-{os.getpid()}").touch()
+        return super().predict(windows)
+
+
+def test_gpu_workers_predict_and_others_read(cluster, folder, whole, tmp_path):
+    client = cluster(resources=("GPU=1", "")).client
+    scenes, grid = job(folder)
+    model = Telling(CARD, tmp_path, pause=0.01)
+    store = tmp_path / "map.zarr"
+    map_region(scenes, grid, model, store, settings=SETTINGS, running=Running(client))
+    assert content(store) == whole
+    has_gpu = {
+        worker["pid"] if "pid" in worker else worker["id"]: "GPU" in worker["resources"]
+        for worker in client.scheduler_info(n_workers=-1)["workers"].values()
+    }
+    assert sum(has_gpu.values()) == 1
+    pids = client.run(os.getpid)
+    gpu = {
+        pids[address]
+        for address, worker in client.scheduler_info(n_workers=-1)["workers"].items()
+        if "GPU" in worker["resources"]
+    }
+    assert {int(path.name.split("-")[1]) for path in tmp_path.glob("predicted-*")} == gpu
+    # The other worker was not idle: it has kept files open that it read.
+
+    def has_read():
+        from lscube.cube.opening import _open_files
+
+        return os.getpid(), len(_open_files.files)
+
+    read = client.run(lambda: has_read_anything())
+    assert all(read.values())
+
+
+def has_read_anything():
+    """Whether this process has GDAL datasets of the scenes open, by its file descriptors."""
+    links = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            links.append(os.readlink(f"/proc/self/fd/{name}"))
+        except FileNotFoundError:
+            continue
+    return any(link.endswith(".tif") for link in links)
+
+
+def test_killed_workers_do_not_matter(cluster, folder, whole, tmp_path):
+    made = cluster()
+    killed = []
+
+    def watch(progress):
+        if progress.done in (2, 5, 9) and len(killed) < 3 and progress.done not in killed:
+            killed.append(progress.done)
+            made.workers[0].send_signal(signal.SIGKILL)
+            made.workers.pop(0).wait()
+            made.add_worker()
+
+    scenes, grid = job(folder)
+    store = tmp_path / "map.zarr"
+    running = Running(made.client, in_flight=3, watch=watch)
+    model = StandIn(CARD, folder, pause=0.05)
+    map_region(scenes, grid, model, store, settings=SETTINGS, running=running)
+    assert killed == [2, 5, 9]
+    assert content(store) == whole
+
+
+def test_without_its_scheduler_a_run_ends_and_can_be_resumed(cluster, folder, whole, tmp_path):
+    made = cluster()
+
+    def watch(progress):
+        if progress.done == 4:
+            made.scheduler.kill()
+            made.scheduler.wait()
+
+    scenes, grid = job(folder)
+    store = tmp_path / "map.zarr"
+    model = StandIn(CARD, folder, pause=0.05)
+    before = time.monotonic()
+    with pytest.raises(ClusterError, match="scheduler .* is gone"):
+        running = Running(made.client, in_flight=2, watch=watch)
+        map_region(scenes, grid, model, store, settings=SETTINGS, running=running)
+    assert time.monotonic() - before < 60
+    log = tmp_path / "log"
+    run(folder, store, log)
+    assert int(log.read_text().split()[0]) >= 4
+    assert content(store) == whole
