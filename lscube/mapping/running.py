@@ -105,7 +105,9 @@ class Workers:
 
         while self.client.status == "running":
             with contextlib.suppress(TimeoutError):
-                distributed.wait(futures, timeout=1, return_when="FIRST_COMPLETED")
+                distributed.wait(  # type: ignore[no-untyped-call]
+                    futures, timeout=1, return_when="FIRST_COMPLETED"
+                )
             ended = [future for future in futures if future.status in ("finished", "error")]
             if ended:
                 return ended
