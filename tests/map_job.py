@@ -12,7 +12,7 @@ from lscube.catalog import find_scenes
 from lscube.events import make_event
 from lscube.grid import make_grid, read_area
 from lscube.learn import Card, LoadedModel
-from lscube.mapping import Progress, Running, map_region
+from lscube.mapping import Progress, Running, Timing, map_region
 from lscube.settings import PredictSettings, SourceSettings
 from tests.scenes import EVENT_TIME, inner_area
 
@@ -65,7 +65,10 @@ def job(folder: Path, rim: float = 200.0):
     return scenes, make_grid(scenes.area, 10.0)
 
 
-def run(folder: Path, store: Path, log: Path | None = None, pause: float = 0.0) -> None:
+QUICK = Timing(beat=0.2, stale=1.5)
+
+
+def run(folder: Path, store: Path | str, log: Path | None = None, pause: float = 0.0) -> None:
     """Map, and note each finished region in a file."""
     scenes, grid = job(folder)
 
@@ -75,4 +78,5 @@ def run(folder: Path, store: Path, log: Path | None = None, pause: float = 0.0) 
                 file.write(f"{progress.done}\n")
 
     model = StandIn(CARD, folder, pause=pause)
-    map_region(scenes, grid, model, store, settings=SETTINGS, running=Running(watch=watch))
+    running = Running(watch=watch, lease=QUICK)
+    map_region(scenes, grid, model, store, settings=SETTINGS, running=running)

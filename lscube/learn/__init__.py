@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from lscube.learn.fitting import TrainingEvent as TrainingEvent
     from lscube.learn.fitting import fit as fit
     from lscube.learn.fitting import fit_chips as fit_chips
-    from lscube.learn.inference import policy_of as policy_of
     from lscube.learn.labels import make_labels as make_labels
     from lscube.learn.published import import_weights as import_weights
     from lscube.learn.splits import held_out as held_out
@@ -46,7 +45,6 @@ _NAMES = {
     "import_weights": "published",
     "load_model": "bundle",
     "make_labels": "labels",
-    "policy_of": "inference",
     "read_card": "card",
     "read_chips": "chips",
     "save_model": "bundle",

@@ -12,18 +12,20 @@ import numpy as np
 import zarr
 from zarr.abc.store import Store
 
+from lscube.errors import StoreError
 from lscube.mapping.layout import Layout, Region
 
 _PATH = "ledger"
 _NAME = "digest"
 _BYTES = 32
+_FINISHED = "finished"
 
 
 class Ledger:
     """The regions of one store."""
 
-    def __init__(self, array: Any) -> None:
-        self._array = array
+    def __init__(self, array: Any, group: Any) -> None:
+        self._array, self._group = array, group
 
     @classmethod
     def create(cls, store: Store, layout: Layout) -> Ledger:
@@ -37,16 +39,27 @@ class Ledger:
             fill_value=0,
             compressors=None,
         )
-        return cls(array)
+        return cls(array, group)
 
     @classmethod
     def open(cls, store: Store, read_only: bool = False) -> Ledger | None:
         """Open a store's ledger; None where there is none."""
         try:
-            array = zarr.open_array(store, path=f"{_PATH}/{_NAME}", mode="r" if read_only else "r+")
-        except FileNotFoundError:
+            group = zarr.open_group(store, path=_PATH, mode="r" if read_only else "r+")
+            return cls(group[_NAME], group)
+        except (FileNotFoundError, KeyError):
             return None
-        return cls(array)
+
+    @classmethod
+    def of(cls, store: Store) -> Ledger:
+        """The ledger of a store that has one."""
+        ledger = cls.open(store)
+        if ledger is None:
+            raise StoreError(
+                "Expected the ledger of the map that is being written, but it is gone; something else "
+                "removed it: choose another place and begin again."
+            )
+        return ledger
 
     def read(self) -> dict[tuple[int, int], bytes]:
         """Digest of each region that is done, by its row and column."""
@@ -58,6 +71,11 @@ class Ledger:
         """Say that a region is done."""
         self._array[region.row, region.column] = np.frombuffer(digest, np.uint8)
 
-    def is_full(self) -> bool:
-        """Whether all regions are done."""
-        return len(self.read()) == int(np.prod(self._array.shape[:2]))
+    @property
+    def finished(self) -> bool:
+        """Whether the run that this ledger belongs to has come to its end."""
+        return bool(self._group.attrs.get(_FINISHED, False))
+
+    def finish(self) -> None:
+        """Say that the run has come to its end."""
+        self._group.attrs[_FINISHED] = True

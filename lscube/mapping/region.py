@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import dask
 import dask.array as da
 import numpy as np
 import xarray as xr
+from dask.delayed import Delayed
 from odc.geo.geobox import GeoBox
 
 from lscube.catalog import Scenes
@@ -18,21 +20,15 @@ from lscube.cube import CubePlan, Reading, open_part, plan_cube
 from lscube.cube.masks import AreaFlag
 from lscube.errors import ModelError
 from lscube.grid import resolution_of
-from lscube.learn import LoadedModel, check_cube, policy_of
+from lscube.learn import LoadedModel, check_cube
 from lscube.mapping.ensemble import Ensemble
 from lscube.mapping.identity import make_manifest, region_digest
 from lscube.mapping.layout import Layout, Region, make_layout
 from lscube.mapping.ledger import Ledger
-from lscube.mapping.running import Progress, Running, needed_resources, run_regions, writing
-from lscube.mapping.store import (
-    FILLS,
-    is_finished,
-    make_template,
-    open_map,
-    place_of,
-    prepare,
-    write_region,
-)
+from lscube.mapping.opening import is_finished, open_map, prepare
+from lscube.mapping.places import Target, place_of, reached
+from lscube.mapping.running import Progress, Running, needed_resources, run_regions
+from lscube.mapping.store import FILLS, make_template
 from lscube.mapping.windows import network_input, probability
 from lscube.settings import CubeSettings, PredictSettings
 
@@ -62,8 +58,10 @@ def map_region(
     model
         From `lscube.load_model` or `lscube.fit`; several give their mean and their spread.
     store
-        Folder to make, or to go on with. If a map stands there already, with the same scenes,
-        model, grid and settings, it is opened and nothing is computed.
+        Folder to make, or to go on with; or an address in an object store (`s3://bucket/map.zarr`,
+        `gs://`, `az://`); with the ending `.icechunk`, an Icechunk repository. If a map stands
+        there already, with the same scenes, model, grid and settings, it is opened and nothing is
+        computed.
     cube, settings
         Bands and masks; windows and the store's layout.
     reading
@@ -91,32 +89,33 @@ def map_region(
     layout = make_layout(grid, settings)
     plan = plan_cube(scenes, layout.lattice.padded(layout.cores), cube, reading)
     manifest = make_manifest(plan, layout, models, settings)
-    place = place_of(store)
-    if is_finished(place, manifest):
+    place = place_of(store, running.lease)
+    with reached(place):
+        finished = is_finished(place, manifest)
+    if finished:
         return open_map(store)
     ensemble = Ensemble(tuple(models), settings.views)
     resources = needed_resources(running.client)
-    with place.locked() as target, writing():
-        ledger = prepare(place, target, layout, make_template(plan, layout, manifest, settings))
+    with reached(place), place.locked() as target:
+        prepare(place, target, layout, make_template(plan, layout, manifest, settings))
         digests = {
             region.key: region_digest(manifest, plan, layout, region) for region in layout.regions()
         }
         touching = layout.touching(plan.area)
-        todo = _enter_empty(ledger, layout, digests, touching)
+        todo = _enter_empty(target, layout, digests, touching)
         watch = _Watch(layout, touching, todo, running)
 
-        def finish(region: Region) -> None:
-            ledger.mark(region, digests[region.key])
+        def finish(region: Region, written: Any) -> None:
+            target.enter(region, digests[region.key], written)
             watch.finished(region)
 
-        run_regions(
-            todo,
-            lambda region: write_region(
-                open_region(plan, layout, ensemble, region, resources), target, region
-            ),
-            finish,
-            running,
-        )
+        def compute(region: Region) -> Delayed:
+            return target.write(open_region(plan, layout, ensemble, region, resources), region)
+
+        try:
+            run_regions(todo, compute, finish, running)
+        finally:
+            target.keep()
         place.finish()
     return open_map(store)
 
@@ -164,6 +163,8 @@ def _policy(settings: PredictSettings) -> str:
     """Keras policy to predict with; only where it depends on the machine is that looked at."""
     if settings.precision == "float32" or (settings.precision, settings.mode) == ("auto", "paper"):
         return "float32"
+    from lscube.learn.inference import policy_of
+
     return policy_of(settings.precision)
 
 
@@ -187,18 +188,20 @@ def _check_models(
 
 
 def _enter_empty(
-    ledger: Ledger,
+    target: Target,
     layout: Layout,
-    digests: dict[tuple[int, int], bytes],
+    digests: Mapping[tuple[int, int], bytes],
     touching: Sequence[Region],
 ) -> list[Region]:
     """Enter the regions outside the area, of which nothing is to be written; returns what is to do."""
+    ledger = Ledger.of(target.store)
     done = ledger.read()
     wanted = {region.key for region in touching}
     left = [r for r in layout.regions() if done.get(r.key) != digests[r.key]]
     for region in left:
         if region.key not in wanted:
             ledger.mark(region, digests[region.key])
+    target.keep()
     return [region for region in left if region.key in wanted]
 
 

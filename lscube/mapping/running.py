@@ -10,14 +10,15 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import dask
 from dask.delayed import Delayed
 
-from lscube.errors import ClusterError, IncompleteError, LscubeError, SourceError, StoreError
+from lscube.errors import ClusterError, IncompleteError, LscubeError, SourceError
 from lscube.mapping.layout import Region
+from lscube.mapping.places import Timing, store_errors
 
 logger = logging.getLogger("lscube.mapping")
 
@@ -46,6 +47,8 @@ class Running:
     """Regions at a time; default: 1 with threads, else as many as keep the workers busy."""
     attempts: int = 3
     """How often a region is tried."""
+    lease: Timing = field(default_factory=Timing)
+    """Of the lease that keeps two runs off one address in an object store."""
     watch: Callable[[Progress], object] = lambda progress: None
     """Told at the beginning and after each region."""
 
@@ -61,6 +64,9 @@ class Backend(Protocol):
 
     def wait(self, futures: Sequence[Any]) -> Sequence[Any]:
         """Those of some futures that have ended, at least one."""
+
+    def result(self, future: Any) -> Any:
+        """What was computed."""
 
 
 class Threads:
@@ -78,6 +84,10 @@ class Threads:
         """Those that have ended."""
         first = concurrent.futures.FIRST_COMPLETED
         return list(concurrent.futures.wait(futures, return_when=first).done)
+
+    def result(self, future: Future[Any]) -> Any:
+        """What was computed."""
+        return future.result()[0]
 
 
 class Workers:
@@ -118,6 +128,10 @@ class Workers:
             "same command again: finished regions are kept."
         )
 
+    def result(self, future: Any) -> Any:
+        """What was computed."""
+        return future.result()
+
 
 @contextmanager
 def backend_of(running: Running) -> Iterator[Backend]:
@@ -140,25 +154,10 @@ def needed_resources(client: Any) -> dict[str, float] | None:
     return {"GPU": 1} if any("GPU" in worker["resources"] for worker in workers) else None
 
 
-@contextmanager
-def writing() -> Iterator[None]:
-    """Turn a failure to write into one clear sentence.
-
-    Raises
-    ------
-    StoreError
-        The disk is full, or the store refuses.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise cannot_go_on(error) from error
-
-
 def run_regions(
     todo: Sequence[Region],
     compute: Callable[[Region], Delayed],
-    finish: Callable[[Region], object],
+    finish: Callable[[Region, Any], object],
     running: Running,
 ) -> None:
     """Compute regions, and say of each that it is done.
@@ -170,13 +169,13 @@ def run_regions(
     compute
         Gives a region's lazy result, whose computation writes it.
     finish
-        Called after a region was written.
+        Called after a region was written, with its result.
     running
         Where and how.
 
     Raises
     ------
-    StoreError
+    OSError, and those of object stores
         The store cannot be written: nothing more is begun.
     IncompleteError
         Some regions failed at every attempt; all others are done.
@@ -193,7 +192,7 @@ def run_regions(
                 region, attempt = at_work.pop(future)
                 error = future.exception()
                 if error is None:
-                    finish(region)
+                    finish(region, backend.result(future))
                     logger.info("Region %s is done", region.name)
                     continue
                 _raise_if_all_would_fail(error)
@@ -213,21 +212,10 @@ def _raise_if_all_would_fail(error: BaseException) -> None:
     if isinstance(error, LscubeError) and not isinstance(error, SourceError):
         raise error
     # Sources that cannot be read are SourceErrors; a lost connection to a worker has no number.
-    if (isinstance(error, OSError) and error.errno is not None) or _of_object_store(error):
-        raise cannot_go_on(error) from error
-
-
-def cannot_go_on(error: BaseException) -> StoreError:
-    """Say that the store does not take what was made."""
-    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-    return StoreError(
-        f"Expected to write the map, but {reason}; free space or give leave, and run the same command "
-        "again: finished regions are kept."
-    )
-
-
-def _of_object_store(error: BaseException) -> bool:
-    return type(error).__module__.partition(".")[0] in {"obstore", "icechunk"}
+    if isinstance(error, store_errors()) and not (
+        isinstance(error, OSError) and error.errno is None
+    ):
+        raise error
 
 
 def _incomplete(failed: dict[str, BaseException], tried: int, attempts: int) -> IncompleteError:

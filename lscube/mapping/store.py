@@ -1,8 +1,7 @@
-"""The store of a map: Zarr v3, sharded; first a template, then regions in any order."""
+"""The layout of a map's store: Zarr v3, sharded; first a template, then regions in any order."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import dask
@@ -16,15 +15,12 @@ from zarr.abc.store import Store
 from lscube.cube import SIDES, CubePlan
 from lscube.cube.masks import AreaFlag, Reason, area_attributes, observed_attributes
 from lscube.cube.store import storable
-from lscube.errors import StoreError
-from lscube.learn import TrainedEvent
-from lscube.manifest import Manifest, differences, short
+from lscube.manifest import Manifest
 from lscube.mapping.layout import Layout, Region
-from lscube.mapping.ledger import Ledger
-from lscube.mapping.place import Folder, Place
 from lscube.settings import PredictSettings
 
-_MANIFEST = "lscube_manifest"
+MANIFEST = "lscube_manifest"
+"""Attribute that holds what determines a map's pixels."""
 
 NOT_MAPPED = 255
 """Byte of a probability that is not known."""
@@ -91,7 +87,7 @@ def make_template(
     template = xr.Dataset(
         found,
         coords={"side": list(SIDES), **xr_coords(layout.cores)},
-        attrs={**plan.attributes(), _MANIFEST: manifest},
+        attrs={**plan.attributes(), MANIFEST: manifest},
     )
     return storable(template), encoding
 
@@ -113,32 +109,6 @@ def _fill(name: str, settings: PredictSettings) -> dict[str, Any]:
     return {"fill_value": fill}
 
 
-def prepare(
-    place: Place,
-    store: Store,
-    layout: Layout,
-    template: tuple[xr.Dataset, dict[str, dict[str, Any]]],
-) -> Ledger:
-    """The ledger of the run that the template belongs to, begun or gone on with.
-
-    Raises
-    ------
-    StoreError
-        The store belongs to another run.
-    """
-    dataset, encoding = template
-    ledger = Ledger.open(store)
-    if ledger is not None:
-        check_same(str(place), dataset.attrs[_MANIFEST], _attributes(store, str(place)))
-        return ledger
-    # Without a ledger nothing was done yet: at most a template that was cut short.
-    place.clear()
-    dataset.to_zarr(
-        store, mode="a", zarr_format=3, consolidated=False, compute=False, encoding=encoding
-    )
-    return Ledger.create(store, layout)
-
-
 def write_region(dataset: xr.Dataset, store: Store, region: Region) -> Delayed:
     """Lazily write one region's variables into the template; its chunks are whole shards."""
     place = {"y": region.rows, "x": region.columns}
@@ -149,89 +119,3 @@ def write_region(dataset: xr.Dataset, store: Store, region: Region) -> Delayed:
             store, region=place, zarr_format=3, consolidated=False, compute=False
         )
     return delayed
-
-
-def check_same(name: str, ours: Manifest, theirs: Manifest) -> None:
-    """Refuse a store of another run.
-
-    Raises
-    ------
-    StoreError
-        Names the entry that differs, and both values.
-    """
-    for entry, mine, other in differences(ours, theirs):
-        raise StoreError(
-            f"Expected a map of this run at {name}, but it belongs to another one: {entry} there is "
-            f"{short(other)}, here {short(mine)}; choose another name or remove it."
-        )
-
-
-def manifest_of(dataset: xr.Dataset) -> Manifest:
-    """What determines a map's pixels."""
-    manifest: Manifest = dataset.attrs[_MANIFEST]
-    return manifest
-
-
-def trained_on(dataset: xr.Dataset) -> tuple[TrainedEvent, ...]:
-    """Events that a map's models were trained on."""
-    events = manifest_of(dataset)["model"]["trained_on"]
-    return tuple(TrainedEvent.model_validate(event) for event in events)
-
-
-def is_finished(place: Place, manifest: Manifest) -> bool:
-    """Whether the same map stands there already; False where nothing does.
-
-    Raises
-    ------
-    StoreError
-        Something else stands there.
-    """
-    store = place.finished()
-    if store is None:
-        return False
-    check_same(str(place), manifest, _attributes(store, str(place)))
-    return True
-
-
-_ADVICE = "make one with `lscube predict`"
-
-
-def _attributes(store: Store, name: str) -> Manifest:
-    """The manifest of a store."""
-    return manifest_of(_open(store, name))
-
-
-def open_map(store: Path | str) -> xr.Dataset:
-    """Open a finished map, lazily; probabilities and dates are decoded.
-
-    Raises
-    ------
-    StoreError
-        There is no finished map.
-    """
-    place = place_of(store)
-    found = place.finished()
-    if found is None:
-        what = "an unfinished one" if place.unfinished() else "nothing"
-        raise StoreError(f"Expected a finished map at {store}, found {what}; {_ADVICE}.")
-    return _open(found, str(place))
-
-
-def _open(store: Store, name: str) -> xr.Dataset:
-    try:
-        dataset: xr.Dataset = xr.open_zarr(store, consolidated=False, decode_coords="all")
-    except (FileNotFoundError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise StoreError(
-            f"Expected a map at {name}, but it cannot be opened ({reason}); {_ADVICE}."
-        ) from None
-    if _MANIFEST not in dataset.attrs:
-        raise StoreError(
-            f"Expected a map at {name}, found a store that lscube did not write; {_ADVICE}."
-        )
-    return dataset
-
-
-def place_of(store: Path | str) -> Place:
-    """A folder by its path."""
-    return Folder(Path(store))

@@ -1,0 +1,125 @@
+"""Beginning a map, going on with it, and opening it when it is finished."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+from zarr.abc.store import Store
+
+from lscube.errors import StoreError
+from lscube.learn import TrainedEvent
+from lscube.manifest import Manifest, differences, short
+from lscube.mapping.layout import Layout
+from lscube.mapping.ledger import Ledger
+from lscube.mapping.places import Place, Target, place_of
+from lscube.mapping.store import MANIFEST
+
+
+def prepare(
+    place: Place,
+    target: Target,
+    layout: Layout,
+    template: tuple[xr.Dataset, dict[str, dict[str, Any]]],
+) -> None:
+    """Write the template, or make sure that it was this run that began the store.
+
+    Raises
+    ------
+    StoreError
+        The store belongs to another run.
+    """
+    dataset, encoding = template
+    ledger = Ledger.open(target.store)
+    if ledger is not None:
+        check_same(str(place), dataset.attrs[MANIFEST], _attributes(target.store, str(place)))
+        return
+    # Without a ledger nothing was done yet: at most a template that was cut short.
+    place.clear()
+    dataset.to_zarr(
+        target.store, mode="a", zarr_format=3, consolidated=False, compute=False, encoding=encoding
+    )
+    Ledger.create(target.store, layout)
+    target.keep()
+
+
+def check_same(name: str, ours: Manifest, theirs: Manifest) -> None:
+    """Refuse a store of another run.
+
+    Raises
+    ------
+    StoreError
+        Names the entry that differs, and both values.
+    """
+    for entry, mine, other in differences(ours, theirs):
+        raise StoreError(
+            f"Expected a map of this run at {name}, but it belongs to another one: {entry} there is "
+            f"{short(other)}, here {short(mine)}; choose another name or remove it."
+        )
+
+
+def manifest_of(dataset: xr.Dataset) -> Manifest:
+    """What determines a map's pixels."""
+    manifest: Manifest = dataset.attrs[MANIFEST]
+    return manifest
+
+
+def trained_on(dataset: xr.Dataset) -> tuple[TrainedEvent, ...]:
+    """Events that a map's models were trained on."""
+    events = manifest_of(dataset)["model"]["trained_on"]
+    return tuple(TrainedEvent.model_validate(event) for event in events)
+
+
+def is_finished(place: Place, manifest: Manifest) -> bool:
+    """Whether the same map stands there already; False where nothing does.
+
+    Raises
+    ------
+    StoreError
+        Something else stands there.
+    """
+    store = place.finished()
+    if store is None:
+        return False
+    check_same(str(place), manifest, _attributes(store, str(place)))
+    return True
+
+
+_ADVICE = "make one with `lscube predict`"
+
+
+def _attributes(store: Store, name: str) -> Manifest:
+    """The manifest of a store."""
+    return manifest_of(_open(store, name))
+
+
+def open_map(store: Path | str) -> xr.Dataset:
+    """Open a finished map, lazily; probabilities and dates are decoded.
+
+    Raises
+    ------
+    StoreError
+        There is no finished map.
+    """
+    place = place_of(store)
+    found = place.finished()
+    if found is None:
+        what = "an unfinished one" if place.unfinished() else "nothing"
+        raise StoreError(f"Expected a finished map at {store}, found {what}; {_ADVICE}.")
+    return _open(found, str(place))
+
+
+def _open(store: Store, name: str) -> xr.Dataset:
+    try:
+        dataset: xr.Dataset = xr.open_zarr(store, consolidated=False, decode_coords="all")
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise StoreError(
+            f"Expected a map at {name}, but it cannot be opened ({reason}); {_ADVICE}."
+        ) from None
+    if MANIFEST not in dataset.attrs:
+        raise StoreError(
+            f"Expected a map at {name}, found a store that lscube did not write; {_ADVICE}."
+        )
+    return dataset
