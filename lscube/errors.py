@@ -10,9 +10,9 @@ Each message is one sentence that says what was expected, what came and what to 
     │   ├── SourceError     a catalogue or a file of pixels cannot be read
     │   ├── InventoryError  an inventory is missing or does not fit the cube
     │   ├── ModelError      a saved model is missing, damaged or expects another cube
-    │   └── StoreError      a store exists already, is unfinished or cannot be written
+    │   ├── StoreError      a store exists already, is unfinished or cannot be written
+    │   └── ClusterError    a Dask cluster does not answer, or is gone
     ├── TrainingError       training cannot go on (for example a loss that is not a number)
-    ├── ClusterError        a Dask cluster is gone
     ├── IncompleteError     a product lacks parts that failed; the others are kept (exit code 3)
     └── MissingExtraError   an optional dependency is not installed
 """
@@ -58,8 +58,8 @@ class TrainingError(LscubeError):
     """Training cannot go on."""
 
 
-class ClusterError(LscubeError):
-    """A Dask cluster is gone."""
+class ClusterError(InputError):
+    """A Dask cluster does not answer, or is gone."""
 
 
 class IncompleteError(LscubeError):

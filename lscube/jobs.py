@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +18,14 @@ from lscube.catalog import Scenes, find_scenes
 from lscube.cube import (
     PairQuality,
     Reading,
-    measure_dark,
     measure_pair,
-    omni_cloud_mask,
     open_cube,
+    prepare_reading,
     read_cube,
     unreadable_items,
     write_cube,
 )
-from lscube.errors import SceneError, SettingsError
+from lscube.errors import SettingsError
 from lscube.evaluate import draw_chips, draw_quicklook, evaluate_map, score_chips, within
 from lscube.events import Event, find_event, make_event
 from lscube.files import appearing
@@ -42,8 +40,8 @@ from lscube.learn import (
     make_labels,
     read_chips,
 )
-from lscube.mapping import map_region, open_map, trained_on
-from lscube.progress import progress
+from lscube.mapping import Running, map_region, open_map, trained_on
+from lscube.progress import map_progress, progress
 from lscube.scores import IGNORE
 from lscube.settings import Job, LabelSettings, TrainSettings
 
@@ -74,19 +72,8 @@ def grid_of(job: Job, scenes: Scenes) -> GeoBox:
 
 def reading_of(job: Job, scenes: Scenes) -> Reading:
     """What has to be measured before a cube is opened: dark pixels, and the shift if it is to be undone."""
-    dark = measure_dark([*scenes.pre, *scenes.post], job.cube.bands)
-    own = job.cube.cloud_mask != "classification"
-    reading = Reading(cloud_mask=omni_cloud_mask() if own else None, dark=dark)
-    if not job.cube.coregister:
-        return reading
-    with progress("measuring the shift"):
-        quality = measure_pair(open_cube(scenes, grid_of(job, scenes), job.cube, reading=reading))
-    if quality.shift_east is None or quality.shift_north is None:
-        raise SceneError(
-            "Expected images whose shift can be measured, for cube.coregister, but "
-            f"{'; '.join(quality.warnings)}; choose other scenes, or leave cube.coregister off."
-        )
-    return replace(reading, shift=(quality.shift_east, quality.shift_north))
+    with progress("measuring the scenes"):
+        return prepare_reading(scenes, grid_of(job, scenes), job.cube)
 
 
 def cube_of(job: Job, scenes: Scenes | None = None) -> xr.Dataset:
@@ -182,17 +169,39 @@ CHIPS_AT_ONCE = 32
 """Chips that are given to the network at once."""
 
 
-def predict(job: Job, model: LoadedModel, store: Path) -> xr.Dataset:
-    """Map the job's area with a model into a new store."""
+def predict(
+    job: Job,
+    models: LoadedModel | Sequence[LoadedModel],
+    store: Path | str,
+    client: Any = None,
+    previous: Path | str | None = None,
+) -> xr.Dataset:
+    """Map the job's area with one model, or the mean of several.
+
+    Parameters
+    ----------
+    job
+        The job.
+    models
+        From `lscube.load_model`.
+    store
+        Path or address; see `lscube.map_region`.
+    client
+        A `distributed.Client`; None: threads of this process.
+    previous
+        An earlier map whose unchanged regions are taken over.
+    """
     scenes = scenes_of(job)
     reading = reading_of(job, scenes)
-    with progress("mapping"):
+    grid = grid_of(job, scenes)
+    with map_progress(client.dashboard_link if client else None) as watch:
+        running = Running(client, watch=watch)
         return map_region(
-            scenes, grid_of(job, scenes), model, store, job.cube, job.predict, reading
+            scenes, grid, models, store, job.cube, job.predict, reading, running, previous
         )
 
 
-def evaluate(job: Job, store: Path, scores: Path, picture: Path) -> dict[str, Any]:
+def evaluate(job: Job, store: Path | str, scores: Path, picture: Path) -> dict[str, Any]:
     """Score a map against the job's labels; write the scores and a picture."""
     settings = _labels_of(job)
     mapped = open_map(store)

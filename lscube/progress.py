@@ -1,8 +1,18 @@
-"""Progress bars on whatever takes more than a few seconds."""
+"""Progress on whatever takes more than a few seconds."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lscube.mapping import Progress
+
+PAUSE = 60.0
+"""Seconds between two lines where no terminal shows a bar."""
 
 
 def progress(what: str) -> AbstractContextManager[object]:
@@ -13,3 +23,44 @@ def progress(what: str) -> AbstractContextManager[object]:
         desc=what, disable=None, unit="task", leave=False
     )
     return bar
+
+
+@contextmanager
+def map_progress(
+    dashboard: str | None = None, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[Progress], None]]:
+    """Show how far a map is: a bar on a terminal, else a line now and then, on standard error.
+
+    Parameters
+    ----------
+    dashboard
+        Address of a Dask dashboard, shown first.
+    clock
+        Seconds.
+
+    Yields
+    ------
+    callable
+        For `lscube.mapping.Running.watch`.
+    """
+    from tqdm import tqdm
+
+    if dashboard:
+        print(f"Dashboard: {dashboard}", file=sys.stderr)
+    # tqdm's own rate and time left would count what an earlier run did.
+    bar = tqdm(disable=None, leave=False, bar_format="mapping |{bar:20}| {desc}")
+    last = -PAUSE
+
+    def watch(state: Progress) -> None:
+        nonlocal last
+        if bar.disable:
+            now = clock()
+            if now - last >= PAUSE or state.done == state.regions:
+                last = now
+                print(f"Mapping: {state}", file=sys.stderr)
+            return
+        bar.total, bar.n = state.regions, state.done
+        bar.set_description_str(str(state))
+
+    with bar:
+        yield watch

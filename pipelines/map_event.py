@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lscube import jobs, load_job, load_model
-from lscube.errors import LscubeError
+from lscube.errors import IncompleteError, LscubeError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"MCC {scores['mcc']:.3f}, brightness threshold {scores['baseline']['mcc']:.3f}")
     except LscubeError as error:
         print(f"Error: {error}", file=sys.stderr)
-        return 2
+        return 3 if isinstance(error, IncompleteError) else 2
     return 0
 
 

@@ -148,7 +148,7 @@ def test_evaluating_nothing(given, tmp_path, capsys):
     inventory = str(write_inventory(tmp_path / "inventory.geojson"))
     options = given | {"--inventory": inventory, "--map": str(tmp_path / "none.zarr")}
     assert run("evaluate", options, "--out", str(tmp_path / "scores.json")) == 2
-    assert "Expected a map at" in error_of(capsys)
+    assert "Expected a finished map at" in error_of(capsys)
 
 
 def test_demo_needs_an_empty_folder(tmp_path, capsys):

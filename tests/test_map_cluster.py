@@ -13,10 +13,12 @@ from pathlib import Path
 import distributed
 import pytest
 
+from lscube.cli import main
+from lscube.cluster import connect
 from lscube.errors import ClusterError
 from lscube.mapping import Running, map_region
 from tests.map_job import CARD, SETTINGS, StandIn, job, run
-from tests.scenes import simple_event
+from tests.scenes import EVENT_TIME, inner_area, simple_event
 from tests.test_map_runs import content
 from tests.test_mapping import save_tiny
 
@@ -85,13 +87,20 @@ def cluster(tmp_path):
 
 
 def test_each_process_opens_the_model_once_and_the_graph_does_not_hold_it(
-    cluster, folder, tmp_path
+    cluster, folder, tmp_path, capsys
 ):
-    running = Running(cluster().client, in_flight=4)
+    """By the command line, on two workers with two threads each."""
+    made = cluster()
     scenes, grid = job(folder)
     model = save_tiny(tmp_path / "tiny")
-    map_region(scenes, grid, model, tmp_path / "map.zarr", settings=SETTINGS, running=running)
     map_region(scenes, grid, model, tmp_path / "here.zarr", settings=SETTINGS)
+    words = ["--source", str(folder / "items.json"), "--event-time", EVENT_TIME]
+    words += ["--aoi", ",".join(map(str, inner_area())), "--event", "e"]
+    for name, value in SETTINGS.model_dump(exclude_unset=True).items():
+        words += ["--set", f"predict.{name}={value}"]
+    words += ["--scheduler", made.client.scheduler.address, "--model", str(model.folder)]
+    assert main(["predict", *words, "--out", str(tmp_path / "map.zarr")]) == 0
+    assert "Mapping: 0 of" in capsys.readouterr().err
     assert content(tmp_path / "map.zarr") == content(tmp_path / "here.zarr")
 
     def opened():
@@ -101,10 +110,21 @@ def test_each_process_opens_the_model_once_and_the_graph_does_not_hold_it(
 
         return _open.cache_info().misses, tf.config.threading.get_intra_op_parallelism_threads()
 
-    # Two workers with two threads each.
-    assert list(running.client.run(opened).values()) == [(1, 2), (1, 2)]
+    assert list(made.client.run(opened).values()) == [(1, 2), (1, 2)]
     network = (tmp_path / "tiny" / "model.keras").stat().st_size
     assert len(pickle.dumps(model)) < 10_000 < network
+
+
+def test_no_scheduler_at_the_address(capsys):
+    with (
+        pytest.raises(
+            ClusterError, match=r"Expected a Dask scheduler at tcp://127.0.0.1:9, but none"
+        ),
+        connect("tcp://127.0.0.1:9", timeout=0.5),
+    ):
+        pass
+    with pytest.raises(ClusterError, match="at nowhere://x, but none"), connect("nowhere://x"):
+        pass
 
 
 @dataclass(frozen=True)

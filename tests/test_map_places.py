@@ -141,7 +141,7 @@ def test_a_lease_that_cannot_be_renewed_stops_its_owner(bucket):
 
 
 def test_a_store_that_refuses_is_named(bucket, folder):
-    with pytest.raises(StoreError, match=r"Expected to write .*s3://nobody/map\.zarr"):
+    with pytest.raises(StoreError, match=r"Expected to reach .*s3://nobody/map\.zarr"):
         run(folder, "s3://nobody/map.zarr")
     with pytest.raises(StoreError, match="Expected the address of an object store"):
         run(folder, "s4://nobody/map.zarr")

@@ -140,7 +140,7 @@ def test_a_full_disk_ends_with_one_sentence_and_can_be_resumed(folder, whole, tm
     starved.join()
     assert starved.exitcode == 0
     # As much of the message as may be written here.
-    assert message.read_text() == f"Expected to write the map {store}, but"[:40]
+    assert message.read_text() == f"Expected to reach the map {store}, but"[:40]
     assert not store.exists()
     run(folder, store)
     assert content(store) == whole[0]

@@ -14,21 +14,48 @@ from lscube.errors import SettingsError
 
 @click.command()
 @job_options
-@click.option("--model", type=PATH, required=True, help="Folder of a saved model.")
-@click.option("--out", type=PATH, required=True, help="Zarr store to make.")
-def predict(given: JobOptions, model: Path, out: Path) -> None:
+@click.option(
+    "--model",
+    "models",
+    type=PATH,
+    required=True,
+    multiple=True,
+    help="Folder of a saved model; several give their mean and spread.",
+)
+@click.option(
+    "--out",
+    required=True,
+    help="Zarr store to make or go on with: a path, or an address such as s3://bucket/map.zarr; a name that "
+    "ends in .icechunk is an Icechunk repository.",
+)
+@click.option("--scheduler", help="Address of a Dask scheduler, such as tcp://host:8786.")
+@click.option(
+    "--previous", help="An earlier map, whose regions that did not change are taken over."
+)
+def predict(
+    given: JobOptions,
+    models: tuple[Path, ...],
+    out: str,
+    scheduler: str | None,
+    previous: str | None,
+) -> None:
     """Map landslide probability over an area, as Zarr.
+
+    Interrupted and started again, it goes on where it was.
 
     \b
     Example:
       lscube predict --job job.toml --model model --out probability.zarr
     """
     from lscube import jobs
+    from lscube.cluster import connect
     from lscube.cube import unreadable_items
     from lscube.learn import load_model
 
     job = given.make()
-    mapped = jobs.predict(job, load_model(model), out)
+    loaded = [load_model(model) for model in models]
+    with connect(scheduler) as client:
+        mapped = jobs.predict(job, loaded, out, client, previous)
     rows, columns = mapped["probability"].shape
     share = float(mapped["probability"].notnull().mean())
     click.echo(f"Wrote {out}: {rows} x {columns} pixels, {share:.0%} of them mapped")
@@ -37,14 +64,14 @@ def predict(given: JobOptions, model: Path, out: Path) -> None:
 
 @click.command()
 @job_options
-@click.option("--map", "store", type=PATH, help="Zarr store with the map.")
+@click.option("--map", "store", help="Zarr store with the map, by path or address.")
 @click.option("--chips", type=PATH, help="NPZ file of chips with masks, instead of a map.")
 @click.option("--model", type=PATH, help="Folder of a saved model, for --chips.")
 @click.option("--out", type=PATH, required=True, help="JSON file with the scores to write.")
 @click.option("--picture", type=PATH, help="PNG to draw; by default beside --out.")
 def evaluate(
     given: JobOptions,
-    store: Path | None,
+    store: str | None,
     chips: Path | None,
     model: Path | None,
     out: Path,

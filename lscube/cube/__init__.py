@@ -13,6 +13,7 @@ from lscube.cube.pair import measure_pair as measure_pair
 from lscube.cube.plan import Reading as Reading
 from lscube.cube.planned import CubePlan as CubePlan
 from lscube.cube.planned import plan_cube as plan_cube
+from lscube.cube.preparing import prepare_reading as prepare_reading
 from lscube.cube.reading import Access as Access
 from lscube.cube.reading import Chunks as Chunks
 from lscube.cube.store import read_cube as read_cube
@@ -33,6 +34,7 @@ __all__ = [
     "open_cube",
     "open_part",
     "plan_cube",
+    "prepare_reading",
     "read_cube",
     "unreadable_items",
     "write_cube",

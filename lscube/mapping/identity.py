@@ -78,7 +78,7 @@ def region_digest(manifest: Manifest, plan: CubePlan, layout: Layout, region: Re
     grid = layout.grid(region)
     seen = bounds_of(layout.lattice.padded(grid))
     touching = {
-        side: [_without_place(source) for source in sources]
+        side: [_of_pixels(source) for source in sources]
         for side, sources in plan.touching(seen).items()
     }
     content = {
@@ -103,9 +103,11 @@ def _name(mask: CloudMask | None) -> str | None:
     return f"{getattr(mask.function, '__module__', '')}.{function}"
 
 
-def _without_place(source: Any) -> dict[str, Any]:
-    """A scene or a tile without its place in the list of items, which does not reach the pixels."""
-    return asdict(replace(source, index=0) if isinstance(source, Scene) else source)
+def _of_pixels(source: Any) -> dict[str, Any]:
+    """A scene or a tile without what does not reach the pixels: its place in the list, words on why."""
+    if not isinstance(source, Scene):
+        return asdict(source)
+    return asdict(replace(source, index=0, radiometry=replace(source.radiometry, reason="")))
 
 
 def _plain(content: dict[str, Any]) -> Manifest:

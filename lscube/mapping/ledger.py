@@ -51,13 +51,13 @@ class Ledger:
             return None
 
     @classmethod
-    def of(cls, store: Store) -> Ledger:
+    def of(cls, store: Store, read_only: bool = False) -> Ledger:
         """The ledger of a store that has one."""
-        ledger = cls.open(store)
+        ledger = cls.open(store, read_only)
         if ledger is None:
             raise StoreError(
-                "Expected the ledger of the map that is being written, but it is gone; something else "
-                "removed it: choose another place and begin again."
+                "Expected a map with its ledger, but the ledger is gone; something else removed it: choose "
+                "another place and begin again."
             )
         return ledger
 

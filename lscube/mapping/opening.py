@@ -13,7 +13,7 @@ from lscube.learn import TrainedEvent
 from lscube.manifest import Manifest, differences, short
 from lscube.mapping.layout import Layout
 from lscube.mapping.ledger import Ledger
-from lscube.mapping.places import Place, Target, place_of
+from lscube.mapping.places import Place, Target, place_of, reached
 from lscube.mapping.store import MANIFEST
 
 
@@ -33,7 +33,7 @@ def prepare(
     dataset, encoding = template
     ledger = Ledger.open(target.store)
     if ledger is not None:
-        check_same(str(place), dataset.attrs[MANIFEST], _attributes(target.store, str(place)))
+        check_same(str(place), dataset.attrs[MANIFEST], manifest_in(target.store, str(place)))
         return
     # Without a ledger nothing was done yet: at most a template that was cut short.
     place.clear()
@@ -82,15 +82,15 @@ def is_finished(place: Place, manifest: Manifest) -> bool:
     store = place.finished()
     if store is None:
         return False
-    check_same(str(place), manifest, _attributes(store, str(place)))
+    check_same(str(place), manifest, manifest_in(store, str(place)))
     return True
 
 
 _ADVICE = "make one with `lscube predict`"
 
 
-def _attributes(store: Store, name: str) -> Manifest:
-    """The manifest of a store."""
+def manifest_in(store: Store, name: str) -> Manifest:
+    """The manifest of a store; `name` is for messages."""
     return manifest_of(_open(store, name))
 
 
@@ -102,12 +102,25 @@ def open_map(store: Path | str) -> xr.Dataset:
     StoreError
         There is no finished map.
     """
+    return _open(finished_store(store), str(store))
+
+
+def finished_store(store: Path | str) -> Store:
+    """The store of a finished map.
+
+    Raises
+    ------
+    StoreError
+        There is none.
+    """
     place = place_of(store)
-    found = place.finished()
+    with reached(place):
+        found = place.finished()
+        unfinished = found is None and place.unfinished()
     if found is None:
-        what = "an unfinished one" if place.unfinished() else "nothing"
+        what = "an unfinished one" if unfinished else "nothing"
         raise StoreError(f"Expected a finished map at {store}, found {what}; {_ADVICE}.")
-    return _open(found, str(place))
+    return found
 
 
 def _open(store: Store, name: str) -> xr.Dataset:

@@ -16,7 +16,7 @@ from dask.delayed import Delayed
 from odc.geo.geobox import GeoBox
 
 from lscube.catalog import Scenes
-from lscube.cube import CubePlan, Reading, open_part, plan_cube
+from lscube.cube import CubePlan, Reading, open_part, plan_cube, prepare_reading
 from lscube.cube.masks import AreaFlag
 from lscube.errors import ModelError
 from lscube.grid import resolution_of
@@ -29,6 +29,7 @@ from lscube.mapping.opening import is_finished, open_map, prepare
 from lscube.mapping.places import Target, place_of, reached
 from lscube.mapping.running import Progress, Running, needed_resources, run_regions
 from lscube.mapping.store import FILLS, make_template
+from lscube.mapping.takeover import take_over
 from lscube.mapping.windows import network_input, probability
 from lscube.settings import CubeSettings, PredictSettings
 
@@ -40,8 +41,9 @@ def map_region(
     store: Path | str,
     cube: CubeSettings = CubeSettings(),
     settings: PredictSettings = PredictSettings(),
-    reading: Reading = Reading(),
+    reading: Reading | None = None,
     running: Running = Running(),
+    previous: Path | str | None = None,
 ) -> xr.Dataset:
     """Write the landslide probability of an area to a Zarr store.
 
@@ -65,9 +67,12 @@ def map_region(
     cube, settings
         Bands and masks; windows and the store's layout.
     reading
-        How files are opened, and what was measured before.
+        How files are opened, and what was measured before (`lscube.cube.prepare_reading`, which is
+        called where nothing is given).
     running
         Where regions are computed: local threads, or a Dask client's workers.
+    previous
+        An earlier map, for example of fewer scenes: regions that nothing new touches are taken over.
 
     Returns
     -------
@@ -87,6 +92,7 @@ def map_region(
     models = _check_models([model] if isinstance(model, LoadedModel) else model, cube, grid)
     models = [replace(one, policy=_policy(settings)) for one in models]
     layout = make_layout(grid, settings)
+    reading = reading or prepare_reading(scenes, grid, cube)
     plan = plan_cube(scenes, layout.lattice.padded(layout.cores), cube, reading)
     manifest = make_manifest(plan, layout, models, settings)
     place = place_of(store, running.lease)
@@ -103,6 +109,8 @@ def map_region(
         }
         touching = layout.touching(plan.area)
         todo = _enter_empty(target, layout, digests, touching)
+        if previous is not None:
+            todo = take_over(previous, target, todo, digests)
         watch = _Watch(layout, touching, todo, running)
 
         def finish(region: Region, written: Any) -> None:
@@ -213,16 +221,19 @@ class _Watch:
     ) -> None:
         self.layout, self.running = layout, running
         total = sum(map(layout.square_kilometres, regions))
-        left = sum(map(layout.square_kilometres, todo))
-        self.progress = Progress(len(regions), len(regions) - len(todo), total, total - left)
+        before = total - sum(map(layout.square_kilometres, todo))
+        done = len(regions) - len(todo)
+        self.begun = running.clock()
+        self.progress = Progress(len(regions), done, total, before, before, 0.0)
         running.watch(self.progress)
 
     def finished(self, region: Region) -> None:
         """Count one more."""
+        area = self.layout.square_kilometres(region)
         self.progress = replace(
             self.progress,
             done=self.progress.done + 1,
-            done_square_kilometres=self.progress.done_square_kilometres
-            + self.layout.square_kilometres(region),
+            done_square_kilometres=self.progress.done_square_kilometres + area,
+            seconds=self.running.clock() - self.begun,
         )
         self.running.watch(self.progress)

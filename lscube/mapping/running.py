@@ -6,11 +6,13 @@ import concurrent.futures
 import contextlib
 import logging
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
 
 import dask
@@ -35,6 +37,32 @@ class Progress:
     """Area of all regions."""
     done_square_kilometres: float
     """Area of those that are done."""
+    before: float
+    """Of that, what an earlier run did, or was taken over from an earlier map."""
+    seconds: float
+    """Since this run began with its first region."""
+
+    @property
+    def rate(self) -> float | None:
+        """Square kilometres per second of this run; None before its first region is done."""
+        done = self.done_square_kilometres - self.before
+        return done / self.seconds if done and self.seconds else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At this rate."""
+        left = self.square_kilometres - self.done_square_kilometres
+        return left / self.rate if self.rate else None
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.done} of {self.regions} regions, {self.done_square_kilometres:,.4g} of "
+            f"{self.square_kilometres:,.4g} km2"
+        )
+        if self.rate is None or self.seconds_left is None:
+            return text
+        left = timedelta(seconds=round(self.seconds_left))
+        return f"{text}, {self.rate:.3g} km2/s, {left} left"
 
 
 @dataclass(frozen=True)
@@ -51,6 +79,8 @@ class Running:
     """Of the lease that keeps two runs off one address in an object store."""
     watch: Callable[[Progress], object] = lambda progress: None
     """Told at the beginning and after each region."""
+    clock: Callable[[], float] = time.monotonic
+    """Seconds."""
 
 
 class Backend(Protocol):

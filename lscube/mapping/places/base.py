@@ -97,7 +97,7 @@ def reached(place: Place) -> Iterator[None]:
     except store_errors() as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0][:300]
         raise StoreError(
-            f"Expected to write the map {place}, but {reason}; free space or give leave, and run the same "
+            f"Expected to reach the map {place}, but {reason}; free space or give leave, and run the same "
             "command again: finished regions are kept."
         ) from error
 

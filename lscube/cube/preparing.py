@@ -1,0 +1,45 @@
+"""What is measured on the scenes before a cube is opened as its settings ask."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from odc.geo.geobox import GeoBox
+
+from lscube.catalog import Scenes
+from lscube.cube.assemble import open_cube
+from lscube.cube.cloud_mask import omni_cloud_mask
+from lscube.cube.dark import measure_dark
+from lscube.cube.pair import measure_pair
+from lscube.cube.plan import Reading
+from lscube.errors import SceneError
+from lscube.settings import CubeSettings
+
+
+def prepare_reading(scenes: Scenes, grid: GeoBox, settings: CubeSettings) -> Reading:
+    """Measure the dark pixels of scenes, and their shift if it is to be undone.
+
+    Parameters
+    ----------
+    scenes, grid, settings
+        As `open_cube` will get them. With `settings.coregister` the whole grid is read.
+
+    Raises
+    ------
+    SceneError
+        An item lacks a band, or the shift cannot be measured.
+    MissingExtraError
+        The settings ask for a cloud mask that is not installed.
+    """
+    dark = measure_dark([*scenes.pre, *scenes.post], settings.bands)
+    own = settings.cloud_mask != "classification"
+    reading = Reading(cloud_mask=omni_cloud_mask() if own else None, dark=dark)
+    if not settings.coregister:
+        return reading
+    quality = measure_pair(open_cube(scenes, grid, settings, reading=reading))
+    if quality.shift_east is None or quality.shift_north is None:
+        raise SceneError(
+            "Expected images whose shift can be measured, for cube.coregister, but "
+            f"{'; '.join(quality.warnings)}; choose other scenes, or leave cube.coregister off."
+        )
+    return replace(reading, shift=(quality.shift_east, quality.shift_north))
