@@ -22,6 +22,7 @@ SETTINGS = PredictSettings(
     chunk_cores=1,
     shard_chunks=1,
     region_shards=1,
+    engine="keras",
     precision="float32",
 )
 

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from lscube.errors import MissingExtraError, ModelError
 from lscube.learn import load_model
 from lscube.learn.bundle import open_network
+from lscube.learn.engines import choose_arithmetic, make_run
 from lscube.learn.hardware import CPU_FLAGS
-from lscube.learn.inference import for_prediction, policy_of
+from lscube.learn.inference import for_prediction
 from lscube.learn.network import main_only
 from tests.test_mapping import save_tiny
 
@@ -79,18 +81,59 @@ def test_low_precision_is_near_and_computes_terrain_and_probability_in_float32(n
     np.testing.assert_allclose(low_slope, slope, atol=0.1)
 
 
+def test_openvino_is_the_same_function_and_the_same_bits_for_any_batch_and_threads(
+    network, window, monkeypatch
+):
+    pytest.importorskip("openvino")
+    seen = {name: values.copy() for name, values in window.items()}
+    seen["pre"][0, 10:20, 5:60] = np.nan
+    seen["elevation"][1, 30:, 30:] = np.nan
+    ready = for_prediction(network)
+    expected = make_run(ready, "keras")(seen)
+    found = {}
+    for threads in (1, 2):
+        monkeypatch.setattr("lscube.learn.engines.worker_threads", lambda threads=threads: threads)
+        run = make_run(ready, "openvino")
+        found[threads] = run(seen)
+        single = [run({name: values[i : i + 1] for name, values in seen.items()}) for i in (0, 1)]
+        np.testing.assert_array_equal(np.concatenate(single), found[threads])
+        # Other sizes need no new network.
+        assert run({n: v[:, :32, :32] for n, v in seen.items()}).shape == (2, 32, 32, 1)
+    np.testing.assert_array_equal(found[1], found[2])
+    assert found[1].dtype == np.float32
+    assert np.isfinite(expected).all()
+    difference = np.abs(found[1] - expected)
+    assert difference.max() < 2e-3
+    assert difference.mean() < 2e-5
+
+
 @pytest.mark.parametrize(
-    ("precision", "gpus", "flags", "expected"),
+    ("engine", "precision", "gpus", "flags", "openvino", "expected"),
     [
-        ("auto", 0, frozenset(), "float32"),
-        ("auto", 0, frozenset({"avx512_bf16"}), "float32"),
-        ("auto", 0, CPU_FLAGS, "mixed_bfloat16"),
-        ("auto", 1, frozenset(), "mixed_bfloat16"),
-        ("bfloat16", 0, frozenset(), "mixed_bfloat16"),
-        ("float32", 1, CPU_FLAGS, "float32"),
+        ("auto", "auto", 0, frozenset(), True, ("openvino", "float32")),
+        ("auto", "auto", 0, frozenset(), False, ("keras", "float32")),
+        ("auto", "auto", 0, frozenset({"avx512_bf16"}), True, ("openvino", "float32")),
+        ("auto", "auto", 0, CPU_FLAGS, True, ("keras", "mixed_bfloat16")),
+        ("auto", "auto", 1, frozenset(), True, ("keras", "mixed_bfloat16")),
+        ("auto", "float32", 1, CPU_FLAGS, True, ("keras", "float32")),
+        ("auto", "float32", 0, CPU_FLAGS, True, ("openvino", "float32")),
+        ("auto", "bfloat16", 0, frozenset(), True, ("keras", "mixed_bfloat16")),
+        ("openvino", "auto", 0, CPU_FLAGS, True, ("openvino", "float32")),
+        ("keras", "auto", 0, frozenset(), True, ("keras", "float32")),
     ],
 )
-def test_precision_is_low_where_the_machine_gains(monkeypatch, precision, gpus, flags, expected):
-    monkeypatch.setattr("lscube.learn.inference.gpus", lambda: gpus)
-    monkeypatch.setattr("lscube.learn.inference.processor_flags", lambda: flags)
-    assert policy_of(precision) == expected
+def test_arithmetic_is_what_the_machine_gains_by(
+    monkeypatch, engine, precision, gpus, flags, openvino, expected
+):
+    monkeypatch.setattr("lscube.learn.engines.gpus", lambda: gpus)
+    monkeypatch.setattr("lscube.learn.engines.processor_flags", lambda: flags)
+    monkeypatch.setattr("lscube.learn.engines.has_openvino", lambda: openvino)
+    assert choose_arithmetic(engine, precision) == expected
+
+
+def test_openvino_where_it_cannot_be(monkeypatch, network):
+    with pytest.raises(ModelError, match="Expected float32"):
+        choose_arithmetic("openvino", "bfloat16")
+    monkeypatch.setattr("lscube.learn.engines.has_openvino", lambda: False)
+    with pytest.raises(MissingExtraError, match="extra 'openvino'"):
+        make_run(network, "openvino")

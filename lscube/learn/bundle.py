@@ -44,6 +44,8 @@ class LoadedModel:
     """Where it lies."""
     policy: str = "float32"
     """Keras policy that it predicts with; "mixed_bfloat16" is faster where the hardware has it."""
+    engine: str = "keras"
+    """What computes it: "keras" or "openvino"."""
 
     def predict(self, windows: Floats) -> Floats:
         """Landslide probability of windows; safe to call from several threads.
@@ -61,8 +63,8 @@ class LoadedModel:
         """
         inputs = split_channels(windows, self.card)
         with _LOCK:
-            network = _open(self.folder.resolve(), self.card.sha256, self.policy)
-            result: Floats = network.predict_on_batch(inputs)
+            run = _open(self.folder.resolve(), self.card.sha256, self.policy, self.engine)
+            result: Floats = run(inputs)
         return np.asarray(result[..., 0], dtype=np.float32)
 
 
@@ -87,16 +89,14 @@ def split_channels(windows: Floats, card: Card) -> dict[str, Floats]:
 
 
 @lru_cache(maxsize=16)
-def _open(folder: Path, sha256: str, policy: str) -> Any:
-    """Open a network for prediction, once per process, file and policy."""
+def _open(folder: Path, sha256: str, policy: str, engine: str) -> Any:
+    """Open a network for prediction, once per process, file, policy and engine."""
+    from lscube.learn.engines import make_run
     from lscube.learn.hardware import share_threads
     from lscube.learn.inference import for_prediction
 
     share_threads()
-
-    model = for_prediction(_read_network(folder, sha256), policy)
-    model.compile(jit_compile=False)
-    return model
+    return make_run(for_prediction(_read_network(folder, sha256), policy), engine)
 
 
 def open_network(model: LoadedModel) -> Any:

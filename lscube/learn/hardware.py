@@ -89,19 +89,24 @@ def spread(devices: Sequence[str] | None = None) -> Iterator[int]:
         yield several
 
 
+def worker_threads() -> int | None:
+    """Threads of the Dask worker that this is; None elsewhere."""
+    from distributed import get_worker
+
+    try:
+        return int(get_worker().state.nthreads)
+    except ValueError:  # not on a worker
+        return None
+
+
 def share_threads() -> None:
     """Let the network use as many threads as its Dask worker has; elsewhere all that the machine has.
 
     Several workers on one machine would else each start a thread for every core. Without effect
     once TensorFlow has begun to compute in this process.
     """
-    if keras.backend.backend() != "tensorflow":
-        return
-    from distributed import get_worker
-
-    try:
-        threads = get_worker().state.nthreads
-    except ValueError:  # not on a worker
+    threads = worker_threads()
+    if threads is None or keras.backend.backend() != "tensorflow":
         return
     import tensorflow as tf
 

@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 
 from lscube.learn.backend import keras
-from lscube.learn.hardware import CPU_FLAGS, gpus, processor_flags
 from lscube.learn.layers import Reflectance, Topography
 from lscube.learn.network import main_only
-from lscube.settings import Precision
 
 _DROPPED = (
     keras.layers.BatchNormalization,
@@ -58,12 +56,6 @@ def for_prediction(network: Any, policy: str = "float32") -> Any:
             weights = _folded(weights, source.get_layer(layer.name.removesuffix("conv") + "norm"))
         layer.set_weights(weights)
     return ready
-
-
-def policy_of(precision: Precision) -> str:
-    """Keras policy for prediction; "auto" is low where this machine is known to gain by it."""
-    gains = precision == "auto" and (gpus() > 0 or bool(processor_flags() & CPU_FLAGS))
-    return "mixed_bfloat16" if gains or precision == "bfloat16" else "float32"
 
 
 def _stays_float32(layer: Any) -> bool:

@@ -23,7 +23,10 @@ from lscube.settings import PredictSettings
 PIXELS = 1
 """Counts changes of lscube after which the same input gives other pixels."""
 
-_CUTS = {"core", "margin", "mode", "precision", "chunk_cores", "shard_chunks", "region_shards"}
+_CUTS = {
+    *("core", "margin", "mode", "engine", "precision"),
+    *("chunk_cores", "shard_chunks", "region_shards"),
+}
 """Settings that stand in the manifest as what they come to."""
 
 
@@ -45,6 +48,7 @@ def make_manifest(
         "cube": plan.settings.model_dump(mode="json", exclude={"chunk"}),
         "predict": {
             **settings.model_dump(mode="json", exclude=_CUTS),
+            "engine": models[0].engine,
             "policy": models[0].policy,
             "core": layout.lattice.core,
             "margin": layout.lattice.margin,

@@ -90,7 +90,8 @@ def map_region(
         Some regions could not be computed; the others are kept.
     """
     models = _check_models([model] if isinstance(model, LoadedModel) else model, cube, grid)
-    models = [replace(one, policy=_policy(settings)) for one in models]
+    engine, policy = _arithmetic(settings)
+    models = [replace(one, engine=engine, policy=policy) for one in models]
     layout = make_layout(grid, settings)
     reading = reading or prepare_reading(scenes, grid, cube)
     plan = plan_cube(scenes, layout.lattice.padded(layout.cores), cube, reading)
@@ -167,13 +168,16 @@ def open_region(
     return xr.Dataset({**planes, **found})
 
 
-def _policy(settings: PredictSettings) -> str:
-    """Keras policy to predict with; only where it depends on the machine is that looked at."""
-    if settings.precision == "float32" or (settings.precision, settings.mode) == ("auto", "paper"):
-        return "float32"
-    from lscube.learn.inference import policy_of
+def _arithmetic(settings: PredictSettings) -> tuple[str, str]:
+    """Engine and Keras policy; only where they depend on the machine is that looked at."""
+    paper = settings.mode == "paper"
+    engine = "keras" if settings.engine == "auto" and paper else settings.engine
+    precision = "float32" if settings.precision == "auto" and paper else settings.precision
+    if engine == "keras" and precision == "float32":
+        return engine, precision
+    from lscube.learn.engines import choose_arithmetic
 
-    return policy_of(settings.precision)
+    return choose_arithmetic(engine, precision)
 
 
 def _check_models(

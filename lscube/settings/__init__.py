@@ -13,6 +13,7 @@ from lscube.settings.job import load_job as load_job
 from lscube.settings.job import make_chips_settings as make_chips_settings
 from lscube.settings.job import make_job as make_job
 from lscube.settings.job import read_content as read_content
+from lscube.settings.mapping import Engine as Engine
 from lscube.settings.mapping import EvaluateSettings as EvaluateSettings
 from lscube.settings.mapping import Precision as Precision
 from lscube.settings.mapping import PredictSettings as PredictSettings

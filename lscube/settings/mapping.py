@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from lscube.settings.base import Bounds, Settings
 
 Precision = Literal["auto", "float32", "bfloat16"]
+Engine = Literal["auto", "keras", "openvino"]
 Views = Literal["one", "flips", "all"]
 
 WINDOWS = {"paper": (112, 56), "fast": (1024, 64)}
@@ -29,6 +30,9 @@ class PredictSettings(Settings):
     """Context around the core on each side; core + 2 * margin is a multiple of 32. Default: the mode's."""
     precision: Precision = "auto"
     """Arithmetic; "auto": bfloat16 in fast mode on a GPU and on processors with AMX, else float32."""
+    engine: Engine = "auto"
+    """What computes the network; "auto": in fast mode without a GPU OpenVINO (extra `openvino`) where it is
+    installed, else Keras."""
     views: Views = "one"
     """Mean over each window as it is, over its 4 flips, or over all 8 flips and turns."""
     dtype: Literal["uint8", "float32"] = "uint8"
