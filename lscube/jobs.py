@@ -14,6 +14,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from tqdm import tqdm
 
+from lscube.calibration import calibrate
 from lscube.catalog import Scenes, find_scenes
 from lscube.cube import (
     PairQuality,
@@ -40,7 +41,16 @@ from lscube.learn import (
     make_labels,
     read_chips,
 )
-from lscube.mapping import Running, map_region, open_map, trained_on
+from lscube.mapping import (
+    Machines,
+    MapPlan,
+    Running,
+    design_map,
+    map_region,
+    open_map,
+    plan_map,
+    trained_on,
+)
 from lscube.progress import map_progress, progress
 from lscube.scores import IGNORE
 from lscube.settings import Job, LabelSettings, TrainSettings
@@ -199,6 +209,27 @@ def predict(
         return map_region(
             scenes, grid, models, store, job.cube, job.predict, reading, running, previous
         )
+
+
+def plan(
+    job: Job, models: LoadedModel | Sequence[LoadedModel], machines: Machines = Machines()
+) -> MapPlan:
+    """Tell what `predict` will take, from a quick calibration on this machine; no pixel is mapped.
+
+    Parameters
+    ----------
+    job, models
+        As for `predict`.
+    machines
+        Who will do it.
+    """
+    scenes = scenes_of(job)
+    reading = reading_of(job, scenes)
+    grid = grid_of(job, scenes)
+    design = design_map(scenes, grid, models, job.cube, job.predict, reading)
+    with progress("measuring this machine"):
+        calibration = calibrate(design)
+    return plan_map(design, calibration, machines)
 
 
 def evaluate(job: Job, store: Path | str, scores: Path, picture: Path) -> dict[str, Any]:

@@ -33,7 +33,7 @@ ROOMS = {
     "simulate": {"grid", "terrain", "events"},
 }
 # These chain the rooms and may use any of them, but not the command line.
-FREE = {"jobs", "demo"}
+FREE = {"jobs", "demo", "calibration"}
 TOP = {"cli", "__main__", "__init__"}
 
 HEAVY = {"tensorflow", "keras", "jax", "torch"}

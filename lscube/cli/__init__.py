@@ -38,6 +38,7 @@ for _command in (
     scenes.search,
     scenes.cube,
     models.train,
+    maps.plan,
     maps.predict,
     maps.evaluate,
     maps.demo,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lscube.cli.options import PATH, JobOptions, job_options
 from lscube.cli.partial import name_lost
 from lscube.errors import SettingsError
+
+if TYPE_CHECKING:
+    from lscube.mapping import Machines, MapPlan
 
 
 @click.command()
@@ -60,6 +66,86 @@ def predict(
     share = float(mapped["probability"].notnull().mean())
     click.echo(f"Wrote {out}: {rows} x {columns} pixels, {share:.0%} of them mapped")
     name_lost(unreadable_items(mapped))
+
+
+@click.command()
+@job_options
+@click.option("--model", "models", type=PATH, required=True, multiple=True, help="As for predict.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Worker processes."
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Threads, and cores, of each worker.  [default: this machine's cores]",
+)
+@click.option(
+    "--memory",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Memory of each worker in GB; what does not fit is refused.  [default: this machine's]",
+)
+@click.option(
+    "--price",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Price of an hour of a core (of a GPU, where it has one), in any currency.",
+)
+@click.option("--out", type=PATH, help="JSON file to write the plan to.")
+def plan(
+    given: JobOptions,
+    models: tuple[Path, ...],
+    workers: int,
+    threads: int | None,
+    memory: float | None,
+    price: float,
+    out: Path | None,
+) -> None:
+    """Tell what `lscube predict` will take, before any pixel of the area is mapped.
+
+    Network and masks are timed on this machine for half a minute; the headers of the scenes' files
+    are opened. Workers are taken to be like this machine and always busy, the files to be at hand.
+
+    \b
+    Example:
+      lscube plan --job job.toml --model model --workers 8 --threads 4 --memory 16 --price 0.04
+    """
+    import os
+
+    from lscube import jobs
+    from lscube.files import appearing
+    from lscube.learn import load_model
+    from lscube.mapping import Machines
+
+    own = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    machines = Machines(
+        workers,
+        threads or len(os.sched_getaffinity(0)),
+        own if memory is None else memory * 1e9,
+        price,
+    )
+    found = jobs.plan(given.make(), [load_model(model) for model in models], machines)
+    _print_plan(found, machines)
+    if out is not None:
+        with appearing(out) as part:
+            part.write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")
+
+
+def _print_plan(found: MapPlan, machines: Machines) -> None:
+    """A line for each quantity."""
+    wall = timedelta(seconds=round(found.wall_seconds))
+    whose = "GPU seconds" if found.device == "GPU" else "core-seconds"
+    lines = {
+        "area": f"{found.square_kilometres:,.1f} km2 in {found.regions:,} regions",
+        "chunks": f"{found.chunks:,}, {found.windows:,} windows, {found.tasks:,} tasks",
+        "to read": f"{found.read_bytes / 1e6:,.1f} MB",
+        "memory": f"{found.worker_bytes / 1e9:.1f} GB for each worker",
+        "network": f"{found.network_seconds:,.0f} {whose}",
+        "the rest": f"{found.other_seconds:,.0f} core-seconds",
+        "time": f"{wall} with {machines.count} x {machines.threads} threads",
+        "cost": f"{found.cost:,.2f} at {machines.price:g} an hour",
+    }
+    for name, text in lines.items():
+        click.echo(f"{name:10}{text}")
 
 
 @click.command()

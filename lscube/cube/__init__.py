@@ -16,6 +16,8 @@ from lscube.cube.planned import plan_cube as plan_cube
 from lscube.cube.preparing import prepare_reading as prepare_reading
 from lscube.cube.reading import Access as Access
 from lscube.cube.reading import Chunks as Chunks
+from lscube.cube.sizes import bytes_to_read as bytes_to_read
+from lscube.cube.sizes import passes_read as passes_read
 from lscube.cube.store import read_cube as read_cube
 from lscube.cube.store import write_cube as write_cube
 
@@ -27,12 +29,14 @@ __all__ = [
     "CubePlan",
     "PairQuality",
     "Reading",
+    "bytes_to_read",
     "describe_pair",
     "measure_dark",
     "measure_pair",
     "omni_cloud_mask",
     "open_cube",
     "open_part",
+    "passes_read",
     "plan_cube",
     "prepare_reading",
     "read_cube",

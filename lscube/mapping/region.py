@@ -16,14 +16,13 @@ from dask.delayed import Delayed
 from odc.geo.geobox import GeoBox
 
 from lscube.catalog import Scenes
-from lscube.cube import CubePlan, Reading, open_part, plan_cube, prepare_reading
+from lscube.cube import CubePlan, Reading, open_part
 from lscube.cube.masks import AreaFlag
-from lscube.errors import ModelError
-from lscube.grid import resolution_of
-from lscube.learn import LoadedModel, check_cube
+from lscube.learn import LoadedModel
+from lscube.mapping.design import design_map
 from lscube.mapping.ensemble import Ensemble
-from lscube.mapping.identity import make_manifest, region_digest
-from lscube.mapping.layout import Layout, Region, make_layout
+from lscube.mapping.identity import region_digest
+from lscube.mapping.layout import Layout, Region
 from lscube.mapping.ledger import Ledger
 from lscube.mapping.opening import is_finished, open_map, prepare
 from lscube.mapping.places import Target, place_of, reached
@@ -89,19 +88,13 @@ def map_region(
     IncompleteError
         Some regions could not be computed; the others are kept.
     """
-    models = _check_models([model] if isinstance(model, LoadedModel) else model, cube, grid)
-    engine, policy = _arithmetic(settings)
-    models = [replace(one, engine=engine, policy=policy) for one in models]
-    layout = make_layout(grid, settings)
-    reading = reading or prepare_reading(scenes, grid, cube)
-    plan = plan_cube(scenes, layout.lattice.padded(layout.cores), cube, reading)
-    manifest = make_manifest(plan, layout, models, settings)
+    design = design_map(scenes, grid, model, cube, settings, reading)
+    plan, layout, manifest = design.plan, design.layout, design.manifest
     place = place_of(store, running.lease)
     with reached(place):
         finished = is_finished(place, manifest)
     if finished:
         return open_map(store)
-    ensemble = Ensemble(tuple(models), settings.views)
     resources = needed_resources(running.client)
     with reached(place), place.locked() as target:
         prepare(place, target, layout, make_template(plan, layout, manifest, settings))
@@ -119,7 +112,9 @@ def map_region(
             watch.finished(region)
 
         def compute(region: Region) -> Delayed:
-            return target.write(open_region(plan, layout, ensemble, region, resources), region)
+            return target.write(
+                open_region(plan, layout, design.ensemble, region, resources), region
+            )
 
         try:
             run_regions(todo, compute, finish, running)
@@ -166,37 +161,6 @@ def open_region(
     names = ("probability", "spread")[: ensemble.planes]
     planes = {name: (("y", "x"), plane) for name, plane in zip(names, values, strict=True)}
     return xr.Dataset({**planes, **found})
-
-
-def _arithmetic(settings: PredictSettings) -> tuple[str, str]:
-    """Engine and Keras policy; only where they depend on the machine is that looked at."""
-    paper = settings.mode == "paper"
-    engine = "keras" if settings.engine == "auto" and paper else settings.engine
-    precision = "float32" if settings.precision == "auto" and paper else settings.precision
-    if engine == "keras" and precision == "float32":
-        return engine, precision
-    from lscube.learn.engines import choose_arithmetic
-
-    return choose_arithmetic(engine, precision)
-
-
-def _check_models(
-    models: Sequence[LoadedModel], cube: CubeSettings, grid: GeoBox
-) -> Sequence[LoadedModel]:
-    """Refuse models that do not fit the cube, or each other."""
-    if not models:
-        raise ModelError("Expected a model, got none; give one from `lscube train`.")
-    first = models[0].card
-    for model in models:
-        check_cube(model.card, cube.bands, resolution_of(grid))
-        for name in ("branches", "pre_bands", "post_bands"):
-            ours, theirs = getattr(model.card, name), getattr(first, name)
-            if ours != theirs:
-                raise ModelError(
-                    f"Expected models that look at the same, but {name} is {theirs} in "
-                    f"{models[0].folder.name} and {ours} in {model.folder.name}; map with each by itself."
-                )
-    return models
 
 
 def _enter_empty(

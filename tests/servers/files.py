@@ -42,7 +42,8 @@ def range_server(folder: Path, behaviour: Behaviour = WELL) -> Iterator[str]:
 
 
 def counts_of(url: str) -> dict[str, int]:
-    """What a server of files has counted: `tokens` given, requests `asked` and `refused`."""
+    """What a server of files has counted: `tokens` given, requests `asked` and `refused`,
+    bytes of files `sent`."""
     counts: dict[str, int] = json.loads(content_of(url + COUNTS))
     return counts
 

@@ -63,6 +63,7 @@ class Clerk:
         self.asked: Counter[str] = Counter()
         self.used: dict[str, int] = {}
         self.refused = 0
+        self.sent = 0
 
     def new_token(self) -> str:
         with self.lock:
@@ -71,7 +72,12 @@ class Clerk:
             return token
 
     def counts(self) -> dict[str, int]:
-        return {"tokens": len(self.used), "refused": self.refused, "asked": self.asked.total()}
+        return {
+            "tokens": len(self.used),
+            "refused": self.refused,
+            "asked": self.asked.total(),
+            "sent": self.sent,
+        }
 
     def decide(self, address: str) -> Trouble | None:
         parts = urlsplit(address)
@@ -119,6 +125,16 @@ class Handler(RangeRequestHandler):
         if self.path == TOKEN:
             return self._send(200, self.clerk.new_token())
         return self._send(200, json.dumps(self.clerk.counts()) if self.path == COUNTS else "")
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if (
+            keyword == "Content-Length"
+            and self.command == "GET"
+            and not self.path.startswith("/-/")
+        ):
+            with self.clerk.lock:
+                self.clerk.sent += int(value)
+        super().send_header(keyword, value)
 
     def _send(self, status: int, text: str = "") -> io.BytesIO:
         self.send_response(status)
