@@ -77,3 +77,14 @@ class MissingExtraError(LscubeError):
         super().__init__(
             f"{what} needs the extra '{extra}': pip install 'lscube[{extra}]' (in a clone: '.[{extra}]')."
         )
+
+
+FAILURE, BAD_INPUT, PARTIAL = 1, 2, 3
+"""Exit codes of commands and pipelines; partial: a product was made, but not from all it should be of."""
+
+
+def exit_code(error: LscubeError) -> int:
+    """Exit code that an error ends a program with."""
+    if isinstance(error, IncompleteError):
+        return PARTIAL
+    return BAD_INPUT if isinstance(error, InputError | MissingExtraError) else FAILURE

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lscube import jobs, load_job, load_model
-from lscube.errors import IncompleteError, LscubeError
+from lscube.cluster import connect
+from lscube.cube import unreadable_items
+from lscube.errors import PARTIAL, LscubeError, exit_code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("job", type=Path, help="TOML file with the job's settings")
     parser.add_argument("--data", type=Path, help="folder that the job's paths start from")
     parser.add_argument("--model", type=Path, help="saved model; without it one is trained")
+    parser.add_argument("--scheduler", help="address of a Dask scheduler that maps")
     parser.add_argument("--out", type=Path, required=True, help="folder to make")
     options = parser.parse_args(argv)
     try:
@@ -30,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             load_model(folder) if options.model or folder.exists() else jobs.train([job], folder)
         )
         store = options.out / "probability.zarr"
-        jobs.predict(job, model, store)
+        with connect(options.scheduler) as client:
+            mapped = jobs.predict(job, model, store, client)
         if job.labels:
             scores = jobs.evaluate(
                 job, store, options.out / "scores.json", options.out / "quicklook.png"
@@ -38,8 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"MCC {scores['mcc']:.3f}, brightness threshold {scores['baseline']['mcc']:.3f}")
     except LscubeError as error:
         print(f"Error: {error}", file=sys.stderr)
-        return 3 if isinstance(error, IncompleteError) else 2
-    return 0
+        return exit_code(error)
+    if lost := unreadable_items(mapped):
+        print(f"Incomplete: items that could not be read: {lost}", file=sys.stderr)
+    return PARTIAL if lost else 0
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lscube import jobs, load_job
-from lscube.errors import LscubeError
+from lscube.errors import LscubeError, exit_code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         model = jobs.train([load_job(options.job, options.data)], options.out)
     except LscubeError as error:
         print(f"Error: {error}", file=sys.stderr)
-        return 2
+        return exit_code(error)
     print(f"Validation loss {model.card.scores['val_loss']:.4f}")
     return 0
 

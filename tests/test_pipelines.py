@@ -10,6 +10,7 @@ from lscube import load_job
 from lscube.settings import make_chips_settings, read_content
 from tests.scenes import EVENT_TIME, inner_area, simple_event
 from tests.test_cli import write_inventory
+from tests.test_mapping import save_tiny
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"
 
@@ -69,6 +70,27 @@ def test_train_and_map(job, tmp_path, capsys):
     assert scores["held_out"] is False
     # Running it again finds its own map.
     assert pipeline("map_event").main(words) == 0
+
+
+def test_what_could_not_be_read_ends_with_3(tmp_path, capsys):
+    items = simple_event(tmp_path)
+    (tmp_path / "after" / "green.tif").write_bytes(b"no image")
+    content = f"""
+[event]
+time = "{EVENT_TIME}"
+[area]
+aoi = {list(inner_area())}
+[source]
+catalogs = "{items.name}"
+[predict]
+core = 32
+margin = 16
+"""
+    (tmp_path / "job.toml").write_text(content)
+    save_tiny(tmp_path / "tiny")
+    words = [str(tmp_path / "job.toml"), "--model", str(tmp_path / "tiny")]
+    assert pipeline("map_event").main([*words, "--out", str(tmp_path / "out")]) == 3
+    assert "could not be read: {'post': ['after']}" in capsys.readouterr().err
 
 
 def test_bad_input_ends_with_2(tmp_path, capsys):

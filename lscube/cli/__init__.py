@@ -8,8 +8,7 @@ import click
 
 from lscube import __version__
 from lscube.cli import maps, models, scenes
-from lscube.cli.partial import PARTIAL
-from lscube.errors import IncompleteError, InputError, LscubeError, MissingExtraError
+from lscube.errors import LscubeError, exit_code
 
 
 @click.group(
@@ -62,7 +61,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except LscubeError as error:
         click.echo(f"Error: {error}", err=True)
-        if isinstance(error, IncompleteError):
-            return PARTIAL
-        return 2 if isinstance(error, InputError | MissingExtraError) else 1
+        return exit_code(error)
     return code if isinstance(code, int) else 0

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-PARTIAL = 3
-"""Exit code where a product was made, but not from all that it should have been made from."""
+from lscube.errors import PARTIAL
 
 
 def name_lost(lost: dict[str, list[str]]) -> None:
