@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import odc.geo.xr  # noqa: F401
 import pytest
+import rasterio
 import rioxarray  # noqa: F401
 import xarray as xr
 import zarr
@@ -185,6 +186,20 @@ def test_unwritten_is_not_no_landslide(scenes, grid, model, tmp_path):
     assert (empty["observed"] != 0).all()
     assert (empty["area"] != 0).all()
     assert zarr.open_group(store, mode="r")["probability"].fill_value == 255
+
+
+def test_gdal_reads_the_sharded_map(scenes, grid, model, tmp_path):
+    version = tuple(int(part) for part in rasterio.__gdal_version__.split(".")[:2])
+    if version < (3, 13):
+        pytest.skip(f"GDAL reads sharded Zarr v3 from 3.13 on, this is {rasterio.__gdal_version__}")
+    store = tmp_path / "map.zarr"
+    mapped = map_region(scenes, grid, model, store, settings=SMALL)
+    with rasterio.open(f'ZARR:"{store}":/probability') as file:
+        assert file.crs.to_epsg() == 32654
+        assert file.transform == mapped.odc.geobox.affine
+        pixels = file.read(1)
+    known = mapped["probability"].notnull().values
+    np.testing.assert_array_equal(pixels != 255, known)
 
 
 def test_a_model_of_other_bands_or_resolution_is_refused(scenes, grid, model, tmp_path):

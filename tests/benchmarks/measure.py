@@ -69,6 +69,15 @@ def command(*words: str) -> Callable[[], object]:
     return lambda: subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
 
 
+def peak_megabytes() -> float:
+    """Peak memory of this process.
+
+    Not by getrusage, which begins with the peak of the process that started this one.
+    """
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line) / 1024
+
+
 def hardware() -> str:
     """Processor, cores and memory of this machine."""
     model = platform.processor() or platform.machine()

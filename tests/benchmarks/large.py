@@ -1,0 +1,166 @@
+"""A map of over 10,000 x 10,000 pixels: killed at random moments and resumed, and uninterrupted.
+
+The scenes are one simulated event of 1998 x 1998 pixels, mirrored over and over: simulating the
+whole would take some 25 GiB. Mirrored, nothing jumps where two copies meet, and the copies' size
+has nothing in common with the map's regions.
+
+python -m tests.benchmarks.large FOLDER --model MODEL
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pystac
+import rasterio
+import rioxarray  # noqa: F401 - registers the .rio accessor
+import xarray as xr
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from zarr.storage import LocalStore
+
+from lscube.mapping.ledger import Ledger
+from lscube.simulate import SimulationSettings, simulate_event
+from lscube.simulate.scene import Scene
+from lscube.simulate.sky import Sun
+from lscube.simulate.spectra import BANDS
+from lscube.simulate.write import Acquisition, write_area, write_dsm, write_items, write_scene
+
+PIXELS, TILE, KILLS = 10240, 1998, 5
+RIM = 10
+"""Coarse pixels by which a surface model is larger than its scenes."""
+SETTINGS = SimulationSettings(shape=(TILE, TILE))
+
+
+def make_scenes(folder: Path) -> None:
+    """Simulate a tile and write scenes, surface model and area of the full size from it."""
+    tile, scenes = folder / "tile", folder / "scenes"
+    if not tile.exists():
+        simulate_event(tile, SETTINGS)
+    *images, survey = pystac.ItemCollection.from_file(str(tile / "items.json"))
+    items = []
+    for image in images:
+        bands = [mirrored(tile / image.id / f"{band}.tif", PIXELS) for band in BANDS]
+        scene = Scene(np.stack(bands), mirrored(tile / image.id / "scl.tif", PIXELS // 2))
+        sun = Sun(image.properties["view:sun_azimuth"], image.properties["view:sun_elevation"])
+        taken = Acquisition(image.id, image.get_datetime() or SETTINGS.event_time, sun)
+        items.append(write_scene(scenes, scene, grid_like(image, PIXELS), taken))
+    size = -(-PIXELS // 3) + 2 * RIM
+    elevation = mirrored(tile / "dsm" / "data.tif", size, RIM).astype(np.float32)
+    when = survey.get_datetime() or SETTINGS.event_time
+    items.append(write_dsm(scenes, elevation, grid_like(survey, size), when))
+    write_area(scenes / "area.geojson", grid_like(images[0], PIXELS), 600.0)
+    write_items(scenes / "items.json", items)
+
+
+def mirrored(path: Path, pixels: int, rim: int = 0) -> NDArray[Any]:
+    """A tile's band without its rim, mirrored at the tile's edges until it is large enough."""
+    with rasterio.open(path) as file:
+        inner = slice(rim, file.width - rim)
+        band = file.read(1)[inner, inner]
+    return np.pad(band, (rim, pixels - rim - len(band)), "symmetric")
+
+
+def grid_like(item: pystac.Item, pixels: int) -> GeoBox:
+    """Square grid of the item's pixels that begins where the item does."""
+    affine = Affine(*item.properties["proj:transform"])
+    return GeoBox((pixels, pixels), affine, item.properties["proj:code"])
+
+
+def predict(folder: Path, model: Path, store: Path, limit: float | None = None) -> tuple[bool, str]:
+    """Run `lscube predict`, killed after `limit` seconds: whether it ended, and what it said."""
+    scenes, log = folder / "scenes", store.with_suffix(".log")
+    words = [sys.executable, "-m", "lscube", "predict", "--event", "large"]
+    words += ["--source", str(scenes / "items.json"), "--aoi", str(scenes / "area.geojson")]
+    words += ["--event-time", f"{SETTINGS.event_time:%Y-%m-%dT%H:%M:%SZ}", "--model", str(model)]
+    words += ["--out", str(store), "--set", "predict.region_shards=1"]
+    with log.open("w") as file:
+        process = subprocess.Popen(words, stdout=file, stderr=file, start_new_session=True)
+    try:
+        if process.wait(limit):
+            sys.exit(f"lscube predict ended with {process.returncode}: {log.read_text()}")
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    return process.wait() == 0, log.read_text()
+
+
+def begun(said: str) -> tuple[int, int]:
+    """Regions that were done when a run began to map, and all of them; zeros where it never did."""
+    found = re.search(r"Mapping: (\d+) of (\d+) regions", said)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def written(store: Path) -> dict[tuple[int, int], int]:
+    """When each region that is done was written; here a region is one shard, so one file."""
+    ledger = Ledger.open(LocalStore(store, read_only=True), read_only=True)
+    keys = ledger.read() if ledger else {}
+    return {(y, x): (store / f"probability/c/{y}/{x}").stat().st_mtime_ns for y, x in keys}
+
+
+def interrupted(folder: Path, model: Path, store: Path, draw: random.Random, scale: float) -> int:
+    """Map with kills at random moments; returns their number. A region done twice is an error."""
+    done: dict[tuple[int, int], int] = {}
+    for kills in range(KILLS + 1):
+        limit = draw.uniform(0.1, 0.3) * scale if kills < KILLS else None
+        ended, said = predict(folder, model, store, limit)
+        now = written(store if ended else store.with_name(f"{store.name}.partial"))
+        first, regions = begun(said)
+        how = "ended" if ended else f"killed after {limit:.0f} s"
+        print(f"{how}: began with {first} of {regions}, {len(now)} regions done", flush=True)
+        if (regions and first < len(done)) or not done.items() <= now.items():
+            sys.exit(f"Some of the {len(done)} regions that were done were computed again.")
+        if ended:
+            break
+        done = now
+    return kills
+
+
+def content(store: Path) -> dict[str, bytes]:
+    """Digest of each file of a store."""
+    files = [path for path in store.rglob("*") if path.is_file()]
+    return {str(path.relative_to(store)): sha256(path.read_bytes()).digest() for path in files}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    given = parser.parse_args()
+    folder, whole, killed = given.folder, *(given.folder / f"{n}.zarr" for n in ("whole", "killed"))
+    print("seed", given.seed)
+    if not (folder / "scenes" / "items.json").exists():
+        make_scenes(folder)
+    begin = time.monotonic()
+    _, said = predict(folder, given.model, whole)
+    seconds = time.monotonic() - begin
+    print(f"uninterrupted: {seconds:.0f} s, {begun(said)[1]} regions", flush=True)
+    kills = interrupted(folder, given.model, killed, random.Random(given.seed), seconds)
+    mapped = xr.open_zarr(killed, consolidated=False, decode_coords="all")
+    known = mapped["probability"].notnull()
+    area = known.size * abs(np.prod(mapped.rio.resolution())) / 1e6
+    print(f"{known.shape} pixels, {area:.0f} km2, {float(known.mean()):.0%} of it with a value")
+    print(f"CRS {mapped.rio.crs}, bounds {mapped.rio.bounds()}, {area / seconds:.2f} km2/s")
+    first, second = content(whole), content(killed)
+    size = sum(path.stat().st_size for path in killed.rglob("*") if path.is_file())
+    print(f"{len(first)} files, {size / 2**20:.0f} MiB; {kills} kills, equal: {first == second}")
+    return 0 if first == second and kills >= 4 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""Map a simulated event in one way and print figures; each way is a process of its own.
+
+python -m tests.benchmarks.predictors WAY WIDTH
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.warp import transform
+
+from lscube import jobs
+from lscube.calibration import calibrate
+from lscube.cube import open_part
+from lscube.evaluate import within
+from lscube.learn import make_labels
+from lscube.learn.bundle import _open, open_network, split_channels
+from lscube.learn.network import main_only
+from lscube.mapping import Design, Machines, design_map, map_region, open_map, plan_map
+from lscube.mapping.windows import network_input
+from lscube.scores import score
+from lscube.settings import Job, PredictSettings
+from lscube.simulate import SimulationSettings, simulate_event
+from tests.benchmarks.measure import peak_megabytes
+from tests.benchmarks.networks import FOLDER, event_job, trained
+
+Floats = npt.NDArray[np.float32]
+
+CORES = 2
+"""Cores of the fast lattice along an edge of the area that is timed."""
+ORIGIN = (573_440.0, 4_741_120.0)
+"""Its upper left corner: where cores of 1024 pixels of 10 m begin."""
+RIM = 128
+"""Pixels of the scenes around it."""
+TILES = 40
+"""Tiles that the notebook's way is timed on."""
+EDGE, KEPT = 224, 112
+
+
+def speed_job() -> Job:
+    """An area of whole cores, so that every pixel that is predicted counts."""
+    folder = FOLDER.resolve() / "speed"
+    pixels = CORES * 1024
+    (west, north), edge, rim = ORIGIN, pixels * 10.0, RIM * 10.0
+    if not folder.exists():
+        shape = (pixels + 2 * RIM, pixels + 2 * RIM)
+        simulate_event(folder, SimulationSettings(shape=shape, origin=(west - rim, north + rim)))
+    # Not on the border itself: rounding would bring in the next cores.
+    x = [west + 15, west + edge - 15, west + edge - 15, west + 15, west + 15]
+    y = [north - 15, north - 15, north - edge + 15, north - edge + 15, north - 15]
+    corners = list(zip(*transform("EPSG:32654", "EPSG:4326", x, y), strict=True))
+    area = folder.with_name("speed-area.geojson")
+    area.write_text(json.dumps({"type": "Polygon", "coordinates": [corners]}))
+    job = event_job()
+    return job.model_copy(
+        update={
+            "source": job.source.model_copy(update={"catalogs": (folder / "items.json",)}),
+            "area": job.area.model_copy(update={"aoi": area}),
+        }
+    )
+
+
+def design_of(job: Job, width: float, settings: PredictSettings) -> Design:
+    scenes = jobs.scenes_of(job)
+    reading = jobs.reading_of(job, scenes)
+    grid = jobs.grid_of(job, scenes)
+    return design_map(scenes, grid, trained(width), job.cube, settings, reading)
+
+
+def run(design: Design, store: Path) -> float:
+    """Seconds of a whole map; the network is opened before."""
+    model = design.ensemble.models[0]
+    model.predict(np.zeros((1, model.card.channels, 32, 32), np.float32))
+    plan = design.plan
+    start = time.perf_counter()
+    map_region(
+        plan.scenes, design.layout.cores, model, store, plan.settings, design.settings, plan.reading
+    )
+    return time.perf_counter() - start
+
+
+def notebook(width: float) -> list[float]:
+    """km2 per second of one tile at a time from memory: float32, 224 pixels, the centre kept."""
+    design = design_of(speed_job(), width, PredictSettings(core=KEPT, margin=56))
+    edge = EDGE + KEPT * 9
+    part = design.layout.lattice.padded(design.layout.cores)[:edge, :edge]
+    cube = open_part(design.plan, part)
+    card = design.ensemble.models[0].card
+    pixels: Floats = network_input(cube, card)[:-1].compute()
+    network = main_only(open_network(design.ensemble.models[0]))
+    places = [(y, x) for y in range(0, 9 * KEPT, KEPT) for x in range(0, 9 * KEPT, KEPT)]
+    out = np.zeros((10 * KEPT, 10 * KEPT), np.float32)
+    for number, (y, x) in enumerate(places[: TILES + 2]):
+        if number == 2:
+            start = time.perf_counter()
+        tile = split_channels(pixels[None, :, y : y + EDGE, x : x + EDGE], card)
+        found = network.predict(tile, verbose=0)
+        out[y : y + KEPT, x : x + KEPT] = found[0, 56 : 56 + KEPT, 56 : 56 + KEPT, 0]
+    return [TILES * KEPT**2 / 1e4 / (time.perf_counter() - start)]
+
+
+def fast(width: float) -> list[float]:
+    """km2 per second from scenes to store, the network's share of that time, peak memory in MB."""
+    design = design_of(speed_job(), width, PredictSettings())
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = run(design, Path(folder) / "map.zarr")
+    peak = peak_megabytes()
+    return [(CORES * 1024) ** 2 / 1e4 / seconds, arithmetic(design) / seconds, peak, seconds]
+
+
+def arithmetic(design: Design) -> float:
+    """Seconds of the network alone on as many windows, one after the other from memory."""
+    model = design.ensemble.models[0]
+    window = design.layout.lattice.window
+    noise = np.random.default_rng(0).uniform(0, 0.3, (1, model.card.channels, window, window))
+    inputs = split_channels(noise.astype(np.float32), model.card)
+    network = _open(model.folder.resolve(), model.card.sha256, model.policy, model.engine)
+    start = time.perf_counter()
+    for _ in range(CORES**2):
+        network(inputs)
+    return time.perf_counter() - start
+
+
+def planned(width: float) -> list[float]:
+    """Relative errors of the planned seconds and memory, beside a run in this process."""
+    design = design_of(speed_job(), width, PredictSettings())
+    calibration = calibrate(design)
+    expected = plan_map(design, calibration, Machines(1, calibration.cores))
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = run(design, Path(folder) / "map.zarr")
+    peak = peak_megabytes() * 2**20
+    print(
+        f"planned {expected.wall_seconds:.1f} s, {expected.worker_bytes / 1e9:.2f} GB; took "
+        f"{seconds:.1f} s, {peak / 1e9:.2f} GB",
+        file=sys.stderr,
+    )
+    return [abs(expected.wall_seconds / seconds - 1), abs(expected.worker_bytes / peak - 1)]
+
+
+def modes(width: float) -> list[float]:
+    """How the modes differ on the event that the network was trained on, its east and west.
+
+    Mean absolute difference and share of flips at 0.5 where either is at least 0.1; MCC of "fast"
+    and of "paper" in the east, which was not trained on.
+    """
+    job = event_job()
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for mode in ("paper", "fast"):
+            settings = PredictSettings(mode=mode, dtype="float32")
+            run(design_of(job, width, settings), Path(folder) / mode)
+            found[mode] = open_map(Path(folder) / mode).compute()
+    small = found["paper"]
+    large = found["fast"]["probability"].reindex_like(small, fill_value=np.nan).values
+    paper = small["probability"].values
+    known = ~np.isnan(paper) & ~np.isnan(large)
+    assert (known == ~np.isnan(paper)).all()
+    high = known & ((paper >= 0.1) | (large >= 0.1))
+    difference = np.abs(paper - large)[high].mean()
+    flips = ((paper >= 0.5) != (large >= 0.5))[high].mean()
+    assert job.labels is not None
+    labels = make_labels(job.labels, small.odc.geobox).values
+    east = known & within(small.odc.geobox, job.evaluate.area)
+    scores = [score(p[east], labels[east], 0.5).mcc for p in (large, paper)]
+    return [float(difference), float(flips), *scores]
+
+
+WAYS = {way.__name__: way for way in (notebook, fast, planned, modes)}
+
+if __name__ == "__main__":
+    print(*WAYS[sys.argv[1]](float(sys.argv[2])))
