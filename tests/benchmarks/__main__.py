@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import learning, reading
+from tests.benchmarks import learning, predicting, reading, scaling
 from tests.benchmarks.measure import Row, at_most, command, hardware, seconds_of
 
 
@@ -58,6 +58,20 @@ ROWS: dict[str, Callable[[], Row]] = {
         learning.loader_first_epoch,
         learning.train_input_wait,
         learning.train_patches_per_second,
+        predicting.predict_fast_vs_notebook,
+        predicting.predict_network_share,
+        predicting.km2_per_core_hour,
+        predicting.predict_mode_difference,
+        predicting.predict_mode_flips,
+        predicting.predict_mode_mcc,
+        predicting.light_vs_fast,
+        predicting.light_mcc_loss,
+        predicting.plan_seconds_error,
+        predicting.plan_memory_error,
+        scaling.predict_memory_16x,
+        scaling.predict_tasks_per_chunk,
+        scaling.predict_null_model,
+        scaling.predict_null_scheduler_memory,
     )
 }
 
