@@ -25,8 +25,9 @@ from lscube.grid import make_grid, read_area
 from lscube.learn import Card, LoadedModel
 from lscube.mapping.design import Design, design_map
 from lscube.mapping.ensemble import Ensemble
-from lscube.mapping.planning import Calibration
+from lscube.mapping.planning import Calibration, empty_store
 from lscube.mapping.region import open_region
+from lscube.mapping.store import write_region
 from lscube.mapping.windows import BATCH_PIXELS
 from lscube.settings import CubeSettings, PredictSettings, SourceSettings
 
@@ -143,14 +144,14 @@ def _seconds(scenes: Scenes, settings: CubeSettings, resolution: float) -> float
         core=PIXELS, margin=64, chunk_cores=1, engine="keras", precision="float32"
     )
     design = design_map(scenes, make_grid(scenes.area, resolution), model, settings, windows)
-    region = next(design.layout.regions())
+    region, store = next(design.layout.regions()), empty_store(design)
     pixels = 1
     for size in design.layout.lattice.padded(design.layout.grid(region)).shape:
         pixels *= size
 
     def map_once() -> None:
         dataset = open_region(design.plan, design.layout, design.ensemble, region)
-        dask.compute(*dataset.data_vars.values(), scheduler="synchronous")
+        dask.compute(write_region(dataset, store, region), scheduler="synchronous")
 
     return min(_core_seconds(map_once) for _ in range(3)) / pixels
 
