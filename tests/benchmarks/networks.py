@@ -17,10 +17,12 @@ from lscube.settings import Job
 from lscube.simulate import SimulatedEvent, SimulationSettings, simulate_event
 
 FOLDER = Path("runs/benchmark")
-EPOCHS = 20
-"""At width 1; a narrower network, whose epochs take less, gets as many more of them, and a higher rate."""
-NARROW = {"epochs": 3 * EPOCHS, "learning_rate": 1e-3, "plateau": 10}
-WIDE = {"epochs": EPOCHS, "learning_rate": 5e-4}
+WIDE = {"epochs": 20, "learning_rate": 5e-4}
+"""Of width 1."""
+NARROW = {"epochs": 60, "learning_rate": 1e-3, "plateau": 10}
+"""Of narrower networks, whose epochs take less time, ..."""
+FINE = {"epochs": 20, "learning_rate": 1e-4}
+"""... which are tuned after that."""
 SETTINGS = SimulationSettings()
 
 
@@ -40,9 +42,20 @@ def trained(width: float) -> LoadedModel:
     folder = FOLDER.resolve() / f"width-{width:g}"
     if folder.exists():
         return load_model(folder)
+    if width == 1:
+        return _train(width, WIDE, folder)
+    first = folder.with_name(f"{folder.name}-first")
+    if not first.exists():
+        _train(width, NARROW, first)
+    return _train(width, FINE, folder, first)
+
+
+def _train(
+    width: float, how: dict[str, float], folder: Path, parent: Path | None = None
+) -> LoadedModel:
     job = event_job()
-    train = job.train.model_copy(update={"width": width, **(WIDE if width == 1 else NARROW)})
-    return jobs.train([job.model_copy(update={"train": train})], folder)
+    settings = job.train.model_copy(update={"width": width, **how})
+    return jobs.train([job.model_copy(update={"train": settings})], folder, parent)
 
 
 if __name__ == "__main__":
