@@ -1,8 +1,6 @@
 """A map of over 10,000 x 10,000 pixels: killed at random moments and resumed, and uninterrupted.
 
-The scenes are one simulated event of 1998 x 1998 pixels, mirrored over and over: simulating the
-whole would take some 27 GiB. Mirrored, nothing jumps where two copies meet, and the copies' size
-has nothing in common with the map's regions.
+The scenes are one simulated event, mirrored over and over (`tests.benchmarks.mirrored`).
 
 python -m tests.benchmarks.large FOLDER --model MODEL
 """
@@ -19,64 +17,18 @@ import sys
 import time
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pystac
-import rasterio
 import rioxarray  # noqa: F401 - registers the .rio accessor
 import xarray as xr
-from affine import Affine
-from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox
 from zarr.storage import LocalStore
 
 from lscube.mapping.ledger import Ledger
-from lscube.simulate import SimulationSettings, simulate_event
-from lscube.simulate.scene import Scene
-from lscube.simulate.sky import Sun
-from lscube.simulate.spectra import BANDS
-from lscube.simulate.write import Acquisition, write_area, write_dsm, write_items, write_scene
+from lscube.simulate import SimulationSettings
+from tests.benchmarks.mirrored import write_mirrored
 
-PIXELS, TILE, KILLS = 10240, 1998, 5
-RIM = 10
-"""Coarse pixels by which a surface model is larger than its scenes."""
-SETTINGS = SimulationSettings(shape=(TILE, TILE))
-
-
-def make_scenes(folder: Path) -> None:
-    """Simulate a tile and write scenes, surface model and area of the full size from it."""
-    tile, scenes = folder / "tile", folder / "scenes"
-    if not tile.exists():
-        simulate_event(tile, SETTINGS)
-    *images, survey = pystac.ItemCollection.from_file(str(tile / "items.json"))
-    items = []
-    for image in images:
-        bands = [mirrored(tile / image.id / f"{band}.tif", PIXELS) for band in BANDS]
-        scene = Scene(np.stack(bands), mirrored(tile / image.id / "scl.tif", PIXELS // 2))
-        sun = Sun(image.properties["view:sun_azimuth"], image.properties["view:sun_elevation"])
-        taken = Acquisition(image.id, image.get_datetime() or SETTINGS.event_time, sun)
-        items.append(write_scene(scenes, scene, grid_like(image, PIXELS), taken))
-    size = -(-PIXELS // 3) + 2 * RIM
-    elevation = mirrored(tile / "dsm" / "data.tif", size, RIM).astype(np.float32)
-    when = survey.get_datetime() or SETTINGS.event_time
-    items.append(write_dsm(scenes, elevation, grid_like(survey, size), when))
-    write_area(scenes / "area.geojson", grid_like(images[0], PIXELS), 600.0)
-    write_items(scenes / "items.json", items)
-
-
-def mirrored(path: Path, pixels: int, rim: int = 0) -> NDArray[Any]:
-    """A tile's band without its rim, mirrored at the tile's edges until it is large enough."""
-    with rasterio.open(path) as file:
-        inner = slice(rim, file.width - rim)
-        band = file.read(1)[inner, inner]
-    return np.pad(band, (rim, pixels - rim - len(band)), "symmetric")
-
-
-def grid_like(item: pystac.Item, pixels: int) -> GeoBox:
-    """Square grid of the item's pixels that begins where the item does."""
-    affine = Affine(*item.properties["proj:transform"])
-    return GeoBox((pixels, pixels), affine, item.properties["proj:code"])
+PIXELS, KILLS = 10240, 5
+SETTINGS = SimulationSettings()
 
 
 def start(folder: Path, model: Path, store: Path) -> subprocess.Popen[bytes]:
@@ -156,7 +108,7 @@ def main() -> int:
     folder, whole, killed = given.folder, *(given.folder / f"{n}.zarr" for n in ("whole", "killed"))
     print("seed", given.seed)
     if not (folder / "scenes" / "items.json").exists():
-        make_scenes(folder)
+        write_mirrored(folder / "scenes", SETTINGS, PIXELS)
     begin = time.monotonic()
     _, regions = begun(end(start(folder, given.model, whole), whole))
     seconds = time.monotonic() - begin
