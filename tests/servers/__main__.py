@@ -52,7 +52,9 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both: what a shell starts in the background is born deaf to SIGINT.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog="tests.servers", description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("demo/scenes"))
     sys.exit(main(parser.parse_args().folder))
