@@ -65,13 +65,15 @@ Lost = dict[str, list[str]]
 
 def scenes_of(job: Job) -> Scenes:
     """Search the job's scenes; time and area come from the registry where the job has none."""
-    aoi = job.area.aoi if job.area.aoi is not None else find_event(job.event.id).aoi
+    aoi = job.area.aoi
+    if aoi is None:
+        aoi = find_event(job.event.id, job.event.registry).aoi
     return find_scenes(read_area(aoi), _event_of(job), job.source)
 
 
 def _event_of(job: Job) -> Event:
     if job.event.time is None:
-        return find_event(job.event.id).event
+        return find_event(job.event.id, job.event.registry).event
     return make_event(job.event.id, job.event.time)
 
 

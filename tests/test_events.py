@@ -10,7 +10,7 @@ from rasterio.warp import transform_bounds
 from shapely.geometry import box
 
 from lscube.errors import SettingsError
-from lscube.events import find_event, make_event, read_registry
+from lscube.events import find_event, known_events, make_event, read_registry
 from lscube.grid import bounds_of, epsg_of, make_grid, read_area
 
 KNOWN = read_registry()
@@ -142,7 +142,7 @@ def test_areas_are_the_datas(shared_data):
     ],
 )
 def test_wrong_id_names_the_nearest(wrong, nearest):
-    with pytest.raises(SettingsError, match=rf"did you mean '{nearest}'\?") as caught:
+    with pytest.raises(SettingsError, match=rf"did you mean '{nearest}'") as caught:
         find_event(wrong)
     assert all(known in str(caught.value) for known in KNOWN)
 
@@ -158,8 +158,44 @@ def test_own_registry(tmp_path):
     assert event.time == "2020-02-01"
     assert event.aoi == (-31.0, 36.0, -30.9, 36.1)
     assert event.paper_area is None
-    with pytest.raises(SettingsError, match="atlantis-2020"):
-        find_event("iburi-2018", path)
+    assert find_event("iburi-2018", path) == KNOWN["iburi-2018"]
+    assert list(known_events(path)) == [*KNOWN, "atlantis-2020"]
+    with pytest.raises(SettingsError, match=r"did you mean 'atlantis-2020'\?"):
+        find_event("atlantis", path)
+
+
+def test_own_events_take_precedence(tmp_path):
+    path = write(tmp_path / "own.toml", OWN.replace("atlantis-2020", "iburi-2018"))
+    assert find_event("iburi-2018", path).name == "Atlantis"
+
+
+def test_a_folder_of_registries(tmp_path):
+    write(tmp_path / "a.toml", OWN.replace("atlantis-2020", "lemuria-2020"))
+    write(tmp_path / "b.toml", OWN)
+    write(tmp_path / "notes.txt", "no registry")
+    assert list(read_registry(tmp_path)) == ["lemuria-2020", "atlantis-2020"]
+    write(tmp_path / "c.toml", OWN)
+    with pytest.raises(SettingsError, match=r"found 'atlantis-2020' again in c\.toml"):
+        read_registry(tmp_path)
+
+
+def test_a_folder_without_registries(tmp_path):
+    with pytest.raises(SettingsError, match=r"\(\*\.toml\) in .* found none"):
+        read_registry(tmp_path)
+
+
+def test_facts_of_the_paper():
+    """Numbers of its text: landslides, areas, and who trains."""
+    assert [event.landslides for event in KNOWN.values()] == [2131, 547, 754, 7837, 227, 309, 1]
+    areas = [990.0, 490.0, 365.0, 700.0, 200.0, 87.0, None]
+    assert [event.square_kilometres for event in KNOWN.values()] == areas
+    assert [event.role for event in KNOWN.values()] == ["train and test"] * 4 + ["test"] * 3
+    for event in KNOWN.values():
+        assert event.smallest_m2 <= event.largest_m2 < 1e7
+        assert event.inventory
+        assert event.pre_sensors
+        assert event.post_sensors
+        assert event.dsm == "AW3D30"
 
 
 @pytest.mark.parametrize(

@@ -67,16 +67,27 @@ def cube(given: JobOptions, out: Path, picture: Path | None) -> None:
 
 
 @click.command()
-def events() -> None:
+@click.option("--registry", type=PATH, help="Your own events: a TOML file, or a folder of them.")
+@click.option("--show", metavar="EVENT", help="All that is known of one event.")
+def events(registry: Path | None, show: str | None) -> None:
     """List the events that `--event` knows: time, area, and where both come from.
 
     \b
-    Example:
+    Examples:
       lscube events
+      lscube events --show kaikoura-2016
     """
-    from lscube.events import read_registry
+    from dataclasses import asdict
 
-    for event in read_registry().values():
+    from lscube.events import find_event, known_events
+
+    if show is not None:
+        for name, value in asdict(find_event(show, registry)).items():
+            if value not in (None, "", ()):
+                told = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+                click.echo(f"{name:18} {told}")
+        return
+    for event in known_events(registry).values():
         west, south, east, north = event.aoi
         click.echo(f"{event.id:20} {event.time:22} {event.name}")
         click.echo(f"{'':20} {west}, {south}, {east}, {north} ({event.aoi_is})")

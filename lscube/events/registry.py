@@ -15,7 +15,7 @@ from lscube.errors import AreaError, SettingsError
 from lscube.events.moment import Event, make_event
 from lscube.grid import Bounds, read_area
 
-REGISTRY = Path(__file__).with_name("registry.toml")
+REGISTRY = Path(__file__).with_name("events.toml")
 """The registry that comes with lscube: the paper's study areas A to G."""
 
 
@@ -46,6 +46,24 @@ class RegisteredEvent:
     """Letter of the study area in Prakash, Manconi and Loew (2021), for one of theirs."""
     usgs_id: str | None = None
     """Event id in the catalogue of the United States Geological Survey, for an earthquake."""
+    role: Literal["train and test", "test"] | None = None
+    """Its role in the paper: trained on but for a held-out part, or never trained on."""
+    square_kilometres: float | None = None
+    """Of the area that was studied; `aoi` may be larger."""
+    landslides: int | None = None
+    """Landslides in the inventory."""
+    smallest_m2: float | None = None
+    """Area of the inventory's smallest landslide, in square metres."""
+    largest_m2: float | None = None
+    """Area of the inventory's largest landslide, in square metres."""
+    inventory: str = ""
+    """Who mapped the landslides, from what, and where that is published."""
+    pre_sensors: tuple[str, ...] = ()
+    """Satellites whose images before the event were used."""
+    post_sensors: tuple[str, ...] = ()
+    """Satellites whose images after the event were used."""
+    dsm: str = ""
+    """The surface model."""
     note: str = ""
     """What else a user should know."""
 
@@ -65,19 +83,63 @@ def read_registry(path: Path | None = None) -> dict[str, RegisteredEvent]:
     ----------
     path
         A TOML file with a table per event, `[iburi-2018]` for example, and the fields of
-        `RegisteredEvent` in it; by default the one that comes with lscube.
+        `RegisteredEvent` in it, or a folder of such files; by default the one that comes with lscube.
 
     Returns
     -------
     dict
-        The events by id, in the file's order.
+        The events by id, in the order of the file, or of the files' names.
 
     Raises
     ------
     SettingsError
-        The file is missing or no TOML, or an event's field is missing, unknown or wrong.
+        There is no file, it is no TOML, an event's field is missing, unknown or wrong, or two files
+        have an event of the same id.
     """
     path = path or REGISTRY
+    files = sorted(path.glob("*.toml")) if path.is_dir() else [path]
+    if not files:
+        raise SettingsError(
+            f"Expected registries of events (*.toml) in {path}, found none; check the path."
+        )
+    events: dict[str, RegisteredEvent] = {}
+    for file in files:
+        found = _read_file(file)
+        for twice in events.keys() & found.keys():
+            raise SettingsError(
+                f"Expected every event once in {path}, found {twice!r} again in {file.name}; rename one."
+            )
+        events.update(found)
+    return events
+
+
+def known_events(own: Path | None = None) -> dict[str, RegisteredEvent]:
+    """Events that come with lscube and a user's own (file or folder), which take precedence."""
+    return {**read_registry(), **(read_registry(own) if own else {})}
+
+
+def find_event(event_id: str, own: Path | None = None) -> RegisteredEvent:
+    """Find an event among those that come with lscube and a user's own (file or folder).
+
+    Raises
+    ------
+    SettingsError
+        There is none of that id; the message lists those there are, the nearest spelling first.
+    """
+    known = known_events(own)
+    if event_id in known:
+        return known[event_id]
+    near = difflib.get_close_matches(event_id.lower(), known, n=3, cutoff=0.5)
+    meant = " or ".join(repr(name) for name in near)
+    advice = f"did you mean {meant}?" if near else "choose one, or give the time and the area."
+    listed = ", ".join(known)
+    raise SettingsError(
+        f"Expected one of the registered events ({listed}), got {event_id!r}; {advice}"
+    )
+
+
+def _read_file(path: Path) -> dict[str, RegisteredEvent]:
+    """The events of one file."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError:
@@ -87,25 +149,6 @@ def read_registry(path: Path | None = None) -> dict[str, RegisteredEvent]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"Expected TOML in {path}, but {error}; correct the file.") from None
     return {event_id: _check(event_id, fields, path) for event_id, fields in content.items()}
-
-
-def find_event(event_id: str, path: Path | None = None) -> RegisteredEvent:
-    """Find an event in the registry (`path` as in `read_registry`).
-
-    Raises
-    ------
-    SettingsError
-        There is none of that id; the message lists those there are, the nearest spelling first.
-    """
-    known = read_registry(path)
-    if event_id in known:
-        return known[event_id]
-    near = difflib.get_close_matches(event_id.lower(), known, n=1, cutoff=0.5)
-    advice = f"did you mean {near[0]!r}?" if near else "choose one, or give the time and the area."
-    listed = ", ".join(known) or "none at all"
-    raise SettingsError(
-        f"Expected one of the registered events ({listed}), got {event_id!r}; {advice}"
-    )
 
 
 def _check(event_id: str, fields: Any, path: Path) -> RegisteredEvent:

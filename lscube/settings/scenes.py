@@ -25,6 +25,8 @@ class EventSettings(Settings):
     time: str | None = None
     """UTC instant ("2018-09-05T18:07:00Z"), or a date where only that is known ("2018-09-06"); default: the
     registry's, for an event that `lscube events` lists."""
+    registry: Path | None = None
+    """Events of your own beside those that lscube knows: a TOML file or a folder of them."""
 
     @field_validator("time", mode="before")
     @classmethod
