@@ -17,7 +17,7 @@ from scipy import ndimage
 from lscube import terrain
 from lscube.errors import SettingsError, StoreError
 from lscube.grid import project, read_area
-from lscube.simulate import SimulatedEvent, SimulationSettings, simulate_event
+from lscube.simulate import SimulatedEvent, SimulationSettings, Trigger, simulate_event
 from lscube.simulate.drainage import accumulate, border, fill, incise, steepest
 from lscube.simulate.landslides import RHO, SCALE, SHIFT, landslide_areas, place_landslides
 from lscube.simulate.noise import fractal
@@ -79,7 +79,7 @@ class TestFiles:
             for p in event.items.parent.rglob("*.*")
             if p.is_file()
         )
-        assert len(names) == 4 * 5 + 1 + 3
+        assert len(names) == 4 * 5 + 1 + 3 + 6  # pixels, surface model, files, static catalogue
         for name in names:
             assert (again.items.parent / name).read_bytes() == (
                 event.items.parent / name
@@ -109,8 +109,8 @@ class TestFiles:
         ("change", "message"),
         [
             ({"shape": (64, 224)}, "at least 96"),
-            ({"shape": (193, 224)}, "even shape"),
-            ({"landslide_share": 0.5}, "landslide_share"),
+            ({"shape": (193, 224)}, "multiples of 2"),
+            ({"trigger": Trigger(share=0.5)}, "trigger.share"),
             ({"event_time": SETTINGS.event_time.replace(tzinfo=None)}, "time zone"),
         ],
     )
@@ -121,7 +121,9 @@ class TestFiles:
             dataclasses.replace(SETTINGS, **change)
 
     def test_an_event_without_landslides_and_clouds(self, tmp_path: Path) -> None:
-        calm = dataclasses.replace(SETTINGS, shape=(96, 128), landslide_share=0, cloud_share=0)
+        calm = dataclasses.replace(
+            SETTINGS, shape=(96, 128), trigger=Trigger(share=0), cloud_share=0
+        )
         event = simulate_event(tmp_path / "calm", calm)
         assert len(geopandas.read_file(event.inventory)) == 0
         assert [s.properties["eo:cloud_cover"] for s in scenes_of(event)] == [0, 0, 0, 0]
@@ -270,7 +272,7 @@ class TestInventory:
         assert (inventory["drop_m"] > 0).all()
 
     def test_density_is_what_was_asked_for(self, event: SimulatedEvent) -> None:
-        assert np.mean(truth(event) > 0) == pytest.approx(SETTINGS.landslide_share, rel=0.35)
+        assert np.mean(truth(event) > 0) == pytest.approx(SETTINGS.trigger.share, rel=0.35)
 
 
 class TestLandslides:
@@ -292,7 +294,7 @@ class TestLandslides:
         assert areas.max() <= 0.05
 
     def test_sources_are_steep_and_material_goes_down(self, relief: Relief) -> None:
-        slides = place_landslides(np.random.default_rng(1), relief, 10.0, 0.05)
+        slides = place_landslides(np.random.default_rng(1), relief, 10.0, Trigger(share=0.05))
         slope = terrain.slope(relief.elevation, 10.0)
         assert np.median(slope[slides.source]) > np.median(slope) + 4.0
         z = relief.elevation
@@ -308,7 +310,7 @@ class TestLandslides:
         assert np.median(fall) > 10.0
 
     def test_each_is_one_piece_on_its_own(self, relief: Relief) -> None:
-        slides = place_landslides(np.random.default_rng(1), relief, 10.0, 0.05)
+        slides = place_landslides(np.random.default_rng(1), relief, 10.0, Trigger(share=0.05))
         for number in range(1, slides.count + 1, 7):
             assert ndimage.label(slides.label == number)[1] == 1
 
@@ -317,7 +319,9 @@ class TestLandslides:
         never = np.zeros(flat.shape, dtype=bool)
         far = np.full(flat.shape, 1e4, dtype=np.float32)
         relief = Relief(flat, never, far, never, flat)
-        assert place_landslides(np.random.default_rng(0), relief, 10.0, 0.05).count == 0
+        assert (
+            place_landslides(np.random.default_rng(0), relief, 10.0, Trigger(share=0.05)).count == 0
+        )
 
 
 class TestDrainage:

@@ -6,6 +6,14 @@ see it under sun, cloud and haze (`sky`, `scene`); and it is written as COGs wit
 (`write`). `event` chains these.
 """
 
-from lscube.simulate.event import SimulatedEvent, SimulationSettings, simulate_event
+from lscube.simulate.event import SimulatedEvent, simulate_event
+from lscube.simulate.settings import Landscape, Overpass, SimulationSettings, Trigger
 
-__all__ = ["SimulatedEvent", "SimulationSettings", "simulate_event"]
+__all__ = [
+    "Landscape",
+    "Overpass",
+    "SimulatedEvent",
+    "SimulationSettings",
+    "Trigger",
+    "simulate_event",
+]

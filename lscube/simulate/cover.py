@@ -1,6 +1,6 @@
 """Land cover: what grows where, with texture and season, and what looks like a landslide.
 
-Times are days from the event; the season is the day of the year (northern hemisphere).
+Times are days from the event; the season is the day of the year as the northern hemisphere has it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from lscube.simulate import spectra
 from lscube.simulate.landslides import Landslides
 from lscube.simulate.noise import BoolArray, FloatArray, IntArray, Shape, fractal, ranks, smoothstep
 from lscube.simulate.relief import Relief
+from lscube.simulate.settings import Landscape
 from lscube.simulate.spectra import mix, spectrum
 
 
@@ -69,10 +70,16 @@ class Cover:
     """Slow variation from stand to stand, standard deviation 1."""
     scars: FloatArray
     """Share of bare ground on old scars, there before the event and after it, 0..1."""
+    evergreen: bool = False
+    """Whether broadleaved trees keep their leaves."""
 
 
 def make_cover(
-    rng: np.random.Generator, relief: Relief, resolution: float, scars: Landslides
+    rng: np.random.Generator,
+    relief: Relief,
+    resolution: float,
+    scars: Landslides,
+    landscape: Landscape = Landscape(),
 ) -> Cover:
     """Lay out the land cover.
 
@@ -86,12 +93,14 @@ def make_cover(
         Pixel size in metres.
     scars
         Landslides of former times, partly overgrown.
+    landscape
+        What grows.
     """
     shape = relief.elevation.shape
     texture = fractal(rng, shape, 0.8, longest=8)
     stands = fractal(rng, shape, 2.2, longest=90)
     slope = terrain.slope(ndimage.gaussian_filter(relief.elevation, 2.0), resolution)
-    kind, farm = _kinds(rng, relief, slope.astype(np.float32))
+    kind, farm = _kinds(rng, relief, slope.astype(np.float32), landscape)
     fields = _fields(rng, farm, texture)
     kind = _settle(rng, kind, relief.floor)
     felled = _fell(rng, kind, slope.astype(np.float32), stands)
@@ -109,22 +118,28 @@ def make_cover(
         texture=texture,
         stands=stands,
         scars=bare.astype(np.float32),
+        evergreen=landscape.evergreen,
     )
 
 
 def _kinds(
-    rng: np.random.Generator, relief: Relief, slope: FloatArray
+    rng: np.random.Generator, relief: Relief, slope: FloatArray, landscape: Landscape
 ) -> tuple[IntArray, BoolArray]:
     """Decide forest, grass, farmland and river from relief and chance."""
     shape = slope.shape
     kind = np.full(shape, Kind.BROADLEAF, dtype=np.int64)
-    kind[ranks(fractal(rng, shape, 2.6, longest=110)) > 0.80] = Kind.CONIFER
+    kind[ranks(fractal(rng, shape, 2.6, longest=110)) > 1 - landscape.conifer] = Kind.CONIFER
     meadow = ranks(fractal(rng, shape, 2.4, longest=80)) - 0.012 * slope
-    kind[meadow > 0.66] = Kind.GRASS
+    kind[meadow > 1 - landscape.meadow] = Kind.GRASS
     lowland = relief.elevation - ndimage.minimum_filter(relief.elevation, 41) < 25.0
     country = ranks(fractal(rng, shape, 3.0, longest=130)) > 0.5
     gentle = (slope < 12.0) & (lowland | country)
     farm = relief.floor | ndimage.binary_opening(gentle, iterations=3)
+    if landscape.bare:
+        kind[ranks(relief.elevation) > 1 - landscape.bare] = Kind.GRAVEL
+    if not landscape.farmland:
+        kind[farm] = Kind.GRASS
+        farm = np.zeros_like(farm)
     kind[farm] = Kind.FIELD
     width = 17.0 + 4.0 * fractal(rng, shape, 2.0, longest=40)
     bars = 32.0 + 14.0 * fractal(rng, shape, 2.0, longest=40)
@@ -261,6 +276,8 @@ def _of_kind(
     if kind == Kind.BROADLEAF:
         leaves = mix(spectra.BROADLEAF, spectra.AUTUMN, _autumn(day_of_year, 6.0 * stands))
         tree = mix(spectra.LEAFLESS, leaves, _green(day_of_year, 5.0 * stands))
+        if cover.evergreen:
+            tree = spectrum(spectra.BROADLEAF)
         return tree * np.exp(0.13 * texture + 0.08 * stands)
     if kind == Kind.CONIFER:
         return spectrum(spectra.CONIFER) * np.exp(0.11 * texture + 0.06 * stands)

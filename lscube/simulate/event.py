@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,91 +16,35 @@ from affine import Affine
 from odc.geo import CRS
 from odc.geo.geobox import GeoBox
 
-from lscube.errors import SettingsError, StoreError
-from lscube.grid import bounds_of
+from lscube.errors import StoreError
+from lscube.grid import bounds_of, epsg_of
 from lscube.simulate.cover import Cover, make_cover
 from lscube.simulate.landslides import Landslides, place_landslides
-from lscube.simulate.noise import BoolArray, FloatArray, Shape
+from lscube.simulate.noise import BoolArray, FloatArray, Shape, coarsen
 from lscube.simulate.relief import Relief, make_relief
-from lscube.simulate.scene import bare_ground, ground_reflectance, take_image
-from lscube.simulate.sky import light_on, make_clouds, sun_position
+from lscube.simulate.scene import View, bare_ground, ground_reflectance, snow_cover, take_image
+from lscube.simulate.settings import Overpass, SimulationSettings, Trigger
+from lscube.simulate.sky import Light, light_on, make_clouds, sun_position
 from lscube.simulate.write import (
     Acquisition,
     to_degrees,
     write_area,
+    write_catalog,
     write_dsm,
     write_inventory,
     write_items,
     write_scene,
 )
+from lscube.simulate.zones import split_zones
 
 _RIM = 48
 """Pixels of ground around the scenes: hills that cast shadows into them."""
 _DSM_RIM = 30
 """Pixels by which the surface model is larger than the scenes."""
+_DSM_PIXEL = 30.0
+"""Its pixel size in metres."""
 _SCAR_SHARE = 0.004
 """Share of the area that is old scars."""
-
-
-@dataclass(frozen=True)
-class _Overpass:
-    """One image to take."""
-
-    name: str
-    days: int
-    """Days from the event, negative before it."""
-    cloud: float
-    """Cloud relative to `SimulationSettings.cloud_share`."""
-    haze: float
-    """Haze relative to a clear day."""
-    partial: bool
-    """Whether the swath's edge cuts off a corner."""
-
-
-_OVERPASSES = (
-    _Overpass("pre-1", -57, 1.4, 1.6, True),
-    _Overpass("pre-2", -14, 0.7, 0.8, False),
-    _Overpass("post-1", 14, 1.2, 1.2, False),
-    _Overpass("post-2", 31, 0.7, 0.6, False),
-)
-
-
-@dataclass(frozen=True)
-class SimulationSettings:
-    """What to simulate."""
-
-    seed: int = 7
-    """Seed of everything random; the same settings give the same files."""
-    shape: tuple[int, int] = (1024, 1024)
-    """Rows and columns of the scenes, even, at least 96."""
-    resolution: float = 10.0
-    """Pixel size of the scenes in metres."""
-    epsg: int = 32654
-    """UTM zone (EPSG:326xx or 327xx); seasons are the northern hemisphere's."""
-    origin: tuple[float, float] = (570000.0, 4740000.0)
-    """Easting and northing of the upper-left corner in metres."""
-    event_time: datetime = datetime(2018, 9, 5, 18, 7, tzinfo=UTC)
-    """UTC instant of the event."""
-    landslide_share: float = 0.06
-    """Share of the area that landslides cover, 0..0.3."""
-    cloud_share: float = 0.08
-    """Typical share of cloud in a scene, 0..0.6."""
-
-    def __post_init__(self) -> None:
-        if min(self.shape) < 96 or any(n % 2 for n in self.shape):
-            raise SettingsError(
-                f"Expected an even shape of at least 96 x 96 pixels, got {self.shape}; enlarge it."
-            )
-        if not (0 <= self.landslide_share <= 0.3 and 0 <= self.cloud_share <= 0.6):
-            raise SettingsError(
-                "Expected landslide_share in 0..0.3 and cloud_share in 0..0.6, got "
-                f"{self.landslide_share} and {self.cloud_share}; lower them."
-            )
-        if self.event_time.tzinfo is None:
-            raise SettingsError(
-                f"Expected a UTC instant as event_time, got {self.event_time} without a time zone; "
-                "add tzinfo=UTC."
-            )
 
 
 @dataclass(frozen=True)
@@ -113,6 +57,21 @@ class SimulatedEvent:
     """GeoPackage with one polygon per landslide, in the grid's CRS."""
     area: Path
     """GeoJSON (EPSG:4326) of the area of interest, inside the scenes' outer edge."""
+    test: Path | None = None
+    """GeoJSON of the part that is held out from training, where the settings ask for one."""
+
+    @property
+    def catalog(self) -> Path:
+        """The same items as a static STAC catalogue."""
+        return self.items.with_name("catalog.json")
+
+
+def event_in(folder: Path, settings: SimulationSettings) -> SimulatedEvent:
+    """Where `simulate_event` put the files of an event."""
+    test = folder / "test.geojson" if settings.test_share else None
+    return SimulatedEvent(
+        folder / "items.json", folder / "inventory.gpkg", folder / "area.geojson", test
+    )
 
 
 @dataclass(frozen=True)
@@ -158,25 +117,32 @@ def simulate_event(
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
-    return SimulatedEvent(folder / "items.json", folder / "inventory.gpkg", folder / "area.geojson")
+    return event_in(folder, settings)
 
 
 def _write(folder: Path, settings: SimulationSettings) -> None:
     """Make the event and write its files."""
     chance = np.random.default_rng(settings.seed)
-    world_rng, *scene_rngs = chance.spawn(1 + len(_OVERPASSES))
+    count = len(settings.overpasses)
+    # The last draws the inventory's errors, so that an event does not depend on them.
+    world_rng, *scene_rngs, error_rng = chance.spawn(2 + count)
     grid = _grid(settings, settings.shape, 0, 1)
     world = _make_world(world_rng, settings)
     items = [
-        _observe(folder, rng, world, settings, overpass)
-        for rng, overpass in zip(scene_rngs, _OVERPASSES, strict=True)
+        item
+        for rng, overpass in zip(scene_rngs, settings.overpasses, strict=True)
+        for item in _observe(folder, rng, world, settings, overpass)
     ]
     items.append(_survey(folder, world, settings))
     write_items(folder / "items.json", items)
+    write_catalog(folder / "catalog.json", items)
     elevation = _inner(world.wide.elevation, settings.shape)
-    write_inventory(folder / "inventory.gpkg", world.slides, grid, elevation)
+    shifts = error_rng.normal(0.0, settings.inventory_error, (1 + world.slides.count, 2))
+    write_inventory(folder / "inventory.gpkg", world.slides, grid, elevation, shifts)
     inset = min(600.0, 0.15 * min(settings.shape) * settings.resolution)
     write_area(folder / "area.geojson", grid, inset)
+    if settings.test_share:
+        write_area(folder / "test.geojson", grid, inset, settings.test_share)
 
 
 def _grid(settings: SimulationSettings, shape: Shape, rim: int, factor: int) -> GeoBox:
@@ -196,12 +162,13 @@ def _make_world(rng: np.random.Generator, settings: SimulationSettings) -> _Worl
     """Make ground, land cover and landslides; each has its own source of randomness."""
     ground_rng, slide_rng, scar_rng, cover_rng, soil_rng = rng.spawn(5)
     rows, cols = (8 * math.ceil((n + 2 * _RIM) / 8) for n in settings.shape)
-    wide = make_relief(ground_rng, (rows, cols), settings.resolution)
+    landscape = settings.landscape
+    wide = make_relief(ground_rng, (rows, cols), settings.resolution, landscape.steepness)
     inner = wide.crop(_RIM, settings.shape)
     size = settings.resolution
-    slides = place_landslides(slide_rng, inner, size, settings.landslide_share)
-    scars = place_landslides(scar_rng, inner, size, _SCAR_SHARE)
-    cover = make_cover(cover_rng, inner, size, scars)
+    slides = place_landslides(slide_rng, inner, size, settings.trigger)
+    scars = place_landslides(scar_rng, inner, size, Trigger(share=_SCAR_SHARE))
+    cover = make_cover(cover_rng, inner, size, scars, landscape)
     return _World(wide, cover, slides, bare_ground(soil_rng, slides))
 
 
@@ -210,30 +177,61 @@ def _observe(
     rng: np.random.Generator,
     world: _World,
     settings: SimulationSettings,
-    overpass: _Overpass,
-) -> pystac.Item:
-    """Take one image and write it."""
+    overpass: Overpass,
+) -> list[pystac.Item]:
+    """Take one image and write it: one item, or one in each of two UTM zones."""
     cloud_rng, noise_rng = rng.spawn(2)
-    size, shape = settings.resolution, settings.shape
-    grid = _grid(settings, shape, 0, 1)
+    shape = (settings.shape[0] // overpass.pixel, settings.shape[1] // overpass.pixel)
+    grid = _grid(settings, shape, 0, overpass.pixel)
     taken = _acquisition(settings, grid, overpass)
+    view = _view(cloud_rng, world, settings, overpass, taken)
+    scene = take_image(noise_rng, view, overpass.haze, taken.offset)
+    if not settings.two_zones:
+        return [write_scene(folder, scene, grid, taken)]
+    zones = split_zones(scene, grid)
+    return [
+        write_scene(
+            folder, part, where, replace(taken, name=f"{taken.name}-{epsg_of(where) % 100}")
+        )
+        for part, where in zones
+    ]
+
+
+def _view(
+    rng: np.random.Generator,
+    world: _World,
+    settings: SimulationSettings,
+    overpass: Overpass,
+    taken: Acquisition,
+) -> View:
+    """What the sensor sees of the world, averaged to its pixels."""
+    size, pixel = settings.resolution, overpass.pixel
     day = (taken.time - settings.event_time) / timedelta(days=1)
-    light = light_on(world.wide.elevation, size, taken.sun).crop(_RIM, shape)
-    clouds = make_clouds(cloud_rng, shape, size, taken.sun, overpass.cloud * settings.cloud_share)
-    ground = ground_reflectance(world.cover, world.bare, float(taken.time.timetuple().tm_yday), day)
-    observed = _swath(shape) if overpass.partial else np.ones(shape, dtype=bool)
-    scene = take_image(noise_rng, ground, light, clouds, observed, overpass.haze)
-    return write_scene(folder, scene, grid, taken)
+    season = (taken.time.timetuple().tm_yday + (182.5 if settings.southern else 0.0)) % 365.25
+    light = light_on(world.wide.elevation, size, taken.sun).crop(_RIM, settings.shape)
+    ground = ground_reflectance(world.cover, world.bare, season, day)
+    elevation = _inner(world.wide.elevation, settings.shape)
+    snow = snow_cover(elevation, world.cover.texture, overpass.snow)
+    shape = (settings.shape[0] // pixel, settings.shape[1] // pixel)
+    share = overpass.cloud * settings.cloud_share
+    return View(
+        ground=coarsen(ground, pixel),
+        light=Light(coarsen(light.gain, pixel), coarsen(light.shaded, pixel) > 0.5),
+        clouds=make_clouds(rng, shape, size * pixel, taken.sun, share),
+        snow=coarsen(snow, pixel),
+        observed=_swath(shape) if overpass.partial else np.ones(shape, dtype=bool),
+    )
 
 
-def _acquisition(settings: SimulationSettings, grid: GeoBox, overpass: _Overpass) -> Acquisition:
+def _acquisition(settings: SimulationSettings, grid: GeoBox, overpass: Overpass) -> Acquisition:
     """Let the satellite pass at 10:30 mean solar time."""
     west, south, east, north = bounds_of(grid)
     centre = to_degrees(shapely.Point((west + east) / 2, (south + north) / 2), settings.epsg)
     noon = settings.event_time.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     hours = (10.5 - centre.x / 15.0) % 24.0
     time = noon + timedelta(days=overpass.days, seconds=round(hours * 3600))
-    return Acquisition(overpass.name, time, sun_position(time, centre.x, centre.y))
+    sun = sun_position(time, centre.x, centre.y)
+    return Acquisition(overpass.name, time, sun, overpass.sensor, overpass.baseline)
 
 
 def _swath(shape: Shape) -> BoolArray:
@@ -243,10 +241,11 @@ def _swath(shape: Shape) -> BoolArray:
 
 
 def _survey(folder: Path, world: _World, settings: SimulationSettings) -> pystac.Item:
-    """Write the surface model: the same ground averaged to pixels three times as large."""
-    rows, cols = (math.ceil((n + 2 * _DSM_RIM) / 3) for n in settings.shape)
+    """Write the surface model: the same ground averaged to pixels of 30 m."""
+    factor = max(1, round(_DSM_PIXEL / settings.resolution))
+    rows, cols = (math.ceil((n + 2 * _DSM_RIM) / factor) for n in settings.shape)
     start = _RIM - _DSM_RIM
-    fine = world.wide.elevation[start : start + 3 * rows, start : start + 3 * cols]
-    coarse = fine.reshape(rows, 3, cols, 3).mean(axis=(1, 3))
-    grid = _grid(settings, (rows, cols), _DSM_RIM, 3)
+    fine = world.wide.elevation[start : start + factor * rows, start : start + factor * cols]
+    coarse = fine.reshape(rows, factor, cols, factor).mean(axis=(1, 3))
+    grid = _grid(settings, (rows, cols), _DSM_RIM, factor)
     return write_dsm(folder, coarse, grid, datetime(2011, 1, 1, tzinfo=UTC))

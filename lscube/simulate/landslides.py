@@ -6,23 +6,27 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage, special
+from scipy.spatial import KDTree
 
 from lscube import terrain
 from lscube.simulate.drainage import DoubleArray
 from lscube.simulate.noise import BoolArray, FloatArray, IntArray, Shape, fractal
 from lscube.simulate.relief import Relief
+from lscube.simulate.settings import Trigger
 
 RHO, SCALE, SHIFT = 1.40, 1.28e-3, -1.32e-4
 """Exponent, scale (km2) and shift (km2) of the three-parameter inverse-gamma distribution of
 landslide areas: Malamud, Turcotte, Guzzetti and Reichenbach 2004, doi:10.1002/esp.1064."""
-LARGEST = 0.05
-"""Largest area in km2; bigger ones do not fit on the simulated hillslopes."""
 _SMALLEST = 6.0
 """Smallest area in pixels; smaller ones cannot be resolved."""
 _SOURCE = 0.4
 """Share of the way down that is source."""
 _TRIES = 12
 """Places that are tried for a landslide before it is given up."""
+_TRIES_ALONE = 400
+"""As many for one that is the only one."""
+_NEAREST = 2e7
+"""Pixels times steps of the way above which a landslide's nearest step is looked up in a tree."""
 _CROSS = ndimage.generate_binary_structure(2, 1)
 
 
@@ -58,6 +62,12 @@ class _Ground:
     """Fractal field that frays outlines, standard deviation 1."""
     closed: BoolArray
     """Where no landslide may go."""
+    runout: float
+    """How far one goes on over flat ground, as a share of its length."""
+    inertia: float
+    """Share of its direction that it keeps from step to step."""
+    patience: int | None
+    """Steps in which it must get on by a third of them; otherwise it ends, in a hollow. None: it may turn."""
 
 
 def landslide_areas(
@@ -88,7 +98,7 @@ def landslide_areas(
 
 
 def place_landslides(
-    rng: np.random.Generator, relief: Relief, resolution: float, share: float
+    rng: np.random.Generator, relief: Relief, resolution: float, trigger: Trigger = Trigger()
 ) -> Landslides:
     """Let slopes fail until landslides cover a share of the area.
 
@@ -103,37 +113,39 @@ def place_landslides(
         The ground.
     resolution
         Pixel size in metres.
-    share
-        Share of the area to cover, 0..1. What is reached is a little less: a landslide that meets
-        another or a river may keep as little as 60 % of its size, and one for which no place is
-        found is left out.
+    trigger
+        Their share of the area, sizes and shapes. The share that is reached is a little less: a
+        landslide that meets another or a river may keep as little as 60 % of its size, and one for
+        which no place is found is left out.
     """
-    ground, weight = _prepare(rng, relief, resolution)
+    ground, weight = _prepare(rng, relief, resolution, trigger)
     shape = relief.elevation.shape
     label = np.zeros(shape, dtype=np.int64)
     progress = np.zeros(shape, dtype=np.float32)
-    if not weight.any() or share == 0:
+    if not weight.any() or trigger.share == 0:
         return Landslides(label, progress)
-    pixels = _sizes(rng, shape, resolution, share)
-    tries = min(_TRIES * pixels.size, int(np.count_nonzero(weight)))
+    pixels = _sizes(rng, shape, resolution, trigger)
+    each = _TRIES_ALONE if trigger.single else _TRIES
+    tries = min(each * pixels.size, int(np.count_nonzero(weight)))
     crowns = rng.choice(weight.size, size=tries, replace=False, p=weight.ravel())
     following = iter(crowns)
     for size in pixels:
-        for crown in (c for c, _ in zip(following, range(_TRIES), strict=False)):
+        for crown in (c for c, _ in zip(following, range(each), strict=False)):
             place = divmod(int(crown), shape[1])
             if label[place] or ground.closed[place]:
                 continue
-            elongation = float(np.exp(rng.normal(np.log(2.6), 0.3)))
+            elongation = float(np.exp(rng.normal(np.log(trigger.elongation), 0.3)))
             if _fail(ground, label, progress, place, int(size), elongation):
                 break
     return Landslides(label, progress)
 
 
 def _prepare(
-    rng: np.random.Generator, relief: Relief, resolution: float
+    rng: np.random.Generator, relief: Relief, resolution: float, trigger: Trigger
 ) -> tuple[_Ground, DoubleArray]:
     """Derive slope and descent, and the probability that a pixel is a crown (sum 1)."""
-    smooth = ndimage.gaussian_filter(relief.elevation, 1.5)
+    # A flow does not feel the river's bed from bank to bank.
+    smooth = ndimage.gaussian_filter(relief.elevation, 5.0 if trigger.channelled else 1.5)
     east, north = terrain.gradient(smooth, resolution)
     steepness = np.hypot(east, north)
     slope = np.degrees(np.arctan(steepness))
@@ -144,19 +156,35 @@ def _prepare(
     weight = np.exp(1.2 * shaking + 0.5 * upper) / (1.0 + np.exp(-(slope - 27.0) / 2.5))
     weight[relief.floor | (slope < 18.0)] = 0.0
     ragged = fractal(rng, slope.shape, 2.0, longest=12)
-    water = relief.floor & (relief.river < 25.0)
-    ground = _Ground(fall.astype(np.float32), slope.astype(np.float32), ragged, water)
+    water = relief.floor & (relief.river < 25.0) & (not trigger.channelled)
+    ground = _Ground(
+        fall=fall.astype(np.float32),
+        slope=slope.astype(np.float32),
+        ragged=ragged,
+        closed=water,
+        runout=trigger.runout,
+        inertia=0.85 if trigger.channelled else 0.5,
+        patience=24 if trigger.channelled else None,
+    )
     total = weight.sum(dtype=np.float64)
     return ground, np.asarray(weight / (total or 1.0), dtype=np.float64)
 
 
-def _sizes(rng: np.random.Generator, shape: Shape, resolution: float, share: float) -> IntArray:
+def _sizes(rng: np.random.Generator, shape: Shape, resolution: float, trigger: Trigger) -> IntArray:
     """Draw sizes in pixels, largest first, whose sum is the wanted share of the area."""
     pixel = (resolution / 1000.0) ** 2
-    wanted = share * shape[0] * shape[1]
-    largest = min(LARGEST, 0.02 * shape[0] * shape[1] * pixel)
+    wanted = trigger.share * shape[0] * shape[1]
+    if trigger.single:
+        return np.array([round(wanted)], dtype=np.int64)
+    largest = min(trigger.largest, 0.02 * shape[0] * shape[1] * pixel)
     count = int(wanted / _SMALLEST) + 1  # more than enough
-    areas = landslide_areas(rng, count, _SMALLEST * pixel, max(largest, 4 * _SMALLEST * pixel))
+    smallest = _SMALLEST * pixel
+    areas = trigger.size * landslide_areas(
+        rng,
+        count,
+        smallest / trigger.size,
+        max(largest, 4 * smallest) / trigger.size,
+    )
     pixels = np.rint(areas / pixel).astype(np.int64)
     enough = int(np.searchsorted(np.cumsum(pixels), wanted)) + 1
     return np.sort(pixels[:enough])[::-1]
@@ -204,11 +232,11 @@ def _descend(
     y, x = float(crown[0]), float(crown[1])
     dy = dx = 0.0
     path = [(y, x)]
-    runout = 2.0 + 0.25 * length  # how far it goes on where the ground is flat
+    runout = 2.0 + ground.runout * length  # how far it goes on where the ground is flat
     while len(path) < length and runout > 0:
         row, col = round(y), round(x)
-        dy = 0.5 * dy + float(ground.fall[0, row, col])
-        dx = 0.5 * dx + float(ground.fall[1, row, col])
+        dy = ground.inertia * dy + float(ground.fall[0, row, col])
+        dx = ground.inertia * dx + float(ground.fall[1, row, col])
         speed = max(float(np.hypot(dy, dx)), 1e-6)
         dy, dx = dy / speed, dx / speed
         y, x = y + dy, x + dx
@@ -219,6 +247,10 @@ def _descend(
         if ground.slope[round(y), round(x)] < 12.0:
             runout -= 1.0
         path.append((y, x))
+        if ground.patience and len(path) > ground.patience:
+            before = path[-ground.patience]
+            if np.hypot(y - before[0], x - before[1]) < ground.patience / 3:
+                break
     return np.array(path)
 
 
@@ -232,6 +264,9 @@ def _profile(path: DoubleArray, shape: Shape, half: float) -> tuple[DoubleArray,
     along = np.linspace(0.0, 1.0, len(path))
     width = np.interp(along, (0.0, 0.2, 0.4, 0.7, 0.9, 1.0), (0.7, 1.15, 1.1, 0.8, 1.0, 0.8))
     width = np.maximum(width * half, 0.6)
+    if rows.size * len(path) > _NEAREST:
+        distance, nearest = KDTree(path).query(np.stack([rows, cols], axis=-1))
+        return np.asarray(distance / width[nearest]), along[nearest].astype(np.float32)
     away = np.hypot(rows[..., None] - path[:, 0], cols[..., None] - path[:, 1]) / width
     nearest = away.argmin(axis=-1)
     return away.min(axis=-1), along[nearest].astype(np.float32)

@@ -64,3 +64,14 @@ def smoothstep(value: FloatArray, low: float, high: float) -> FloatArray:
     """Rise smoothly from 0 at `low` to 1 at `high`."""
     t = np.clip((value - low) / (high - low), 0.0, 1.0)
     return np.asarray(t * t * (3.0 - 2.0 * t), dtype=np.float32)
+
+
+def coarsen(field: FloatArray | BoolArray, factor: int) -> FloatArray:
+    """Average blocks of `factor` x `factor` pixels; shape (..., y, x), both multiples of it."""
+    if factor == 1:
+        return np.asarray(field, dtype=np.float32)
+    *rest, rows, cols = field.shape
+    blocks = np.asarray(field, dtype=np.float32).reshape(
+        *rest, rows // factor, factor, cols // factor, factor
+    )
+    return np.asarray(blocks.mean(axis=(-3, -1)))

@@ -140,12 +140,17 @@ def _mean(fine: DoubleArray | FloatArray, factor: int) -> DoubleArray:
 
 
 def _erode(
-    rng: np.random.Generator, shape: Shape, resolution: float, floor: BoolArray, level: DoubleArray
+    rng: np.random.Generator,
+    shape: Shape,
+    resolution: float,
+    steepness: float,
+    valley: tuple[BoolArray, DoubleArray],
 ) -> tuple[DoubleArray, DoubleArray]:
     """Erode an uplifted fractal surface that drains to the valleys and the grid's border.
 
     Returns the surface (m) and the contributing area (m2) on the finest of the coarse grids.
     """
+    floor, level = valley
     resistance = fractal(rng, shape, 2.5, longest=120)
     uplift = np.exp(0.55 * fractal(rng, shape, 3.2, longest=300))
     surface = 60.0 + 12.0 * fractal(rng, shape, 2.4).astype(float)
@@ -160,10 +165,11 @@ def _erode(
         start = start + rng.normal(0.0, 0.02 * spacing, size)
         height = np.where(base, _mean(level, factor), start)
         height = fill(height, base | ring)
-        rise = _STEEPNESS * _TIME_STEP * np.clip(_mean(uplift, factor), 0.2, 2.2)
+        rise = _STEEPNESS * steepness * _TIME_STEP * np.clip(_mean(uplift, factor), 0.2, 2.2)
         rise = np.where(base, 0.0, np.where(ring, 0.0, rise))
         ease = np.exp(0.25 * _mean(resistance, factor)).ravel()
         failure = _FAILURE * np.clip(_mean(uplift, factor), 0.2, 1.2).ravel() ** 0.6
+        failure = failure * steepness**0.4
         for _ in range(steps):
             flow = steepest(height, base, spacing)
             area = accumulate(flow) * spacing**2
@@ -176,7 +182,9 @@ def _erode(
     return elevation, area.reshape(elevation.shape)
 
 
-def make_relief(rng: np.random.Generator, shape: Shape, resolution: float) -> Relief:
+def make_relief(
+    rng: np.random.Generator, shape: Shape, resolution: float, steepness: float = 1.0
+) -> Relief:
     """Make the ground.
 
     Parameters
@@ -187,9 +195,11 @@ def make_relief(rng: np.random.Generator, shape: Shape, resolution: float) -> Re
         Rows and columns, multiples of 8.
     resolution
         Pixel size in metres.
+    steepness
+        Of channels and slopes, relative to hills with slopes of up to some 35 degrees.
     """
     floor, level, river, trunk = _valleys(rng, shape, resolution)
-    coarse, area = _erode(rng, shape, resolution, floor, level)
+    coarse, area = _erode(rng, shape, resolution, steepness, (floor, level))
     elevation = ndimage.gaussian_filter(_refine(coarse, shape), 1.3)
     blend = ndimage.gaussian_filter(floor.astype(np.float32), 2.0)
     roughness = 0.5 * fractal(rng, shape, 2.4, longest=24) + 2.5 * fractal(rng, shape, 3.4, 60)

@@ -11,7 +11,7 @@ from scipy import ndimage
 from lscube.simulate import spectra
 from lscube.simulate.cover import Cover, surface_reflectance
 from lscube.simulate.landslides import Landslides
-from lscube.simulate.noise import BoolArray, FloatArray, fractal
+from lscube.simulate.noise import BoolArray, FloatArray, coarsen, fractal, ranks, smoothstep
 from lscube.simulate.sky import Clouds, Light, cover_with, dim
 from lscube.simulate.spectra import mix
 
@@ -69,6 +69,14 @@ def bare_ground(rng: np.random.Generator, slides: Landslides) -> tuple[FloatArra
     return reflectance, share
 
 
+def snow_cover(elevation: FloatArray, texture: FloatArray, share: float) -> FloatArray:
+    """Snow on the highest `share` of the ground, 0..1 per pixel, patchy at its lower edge; (y, x)."""
+    if share == 0:
+        return np.zeros(elevation.shape, np.float32)
+    height = ranks(elevation + 8.0 * texture)
+    return smoothstep(height, 1.0 - 1.25 * share, 1.0 - 0.75 * share)
+
+
 def ground_reflectance(
     cover: Cover, bare: tuple[FloatArray, FloatArray], day_of_year: float, day: float
 ) -> FloatArray:
@@ -80,54 +88,61 @@ def ground_reflectance(
     return ground
 
 
-def take_image(
-    rng: np.random.Generator,
-    ground: FloatArray,
-    light: Light,
-    clouds: Clouds,
-    observed: BoolArray,
-    haze: float,
-) -> Scene:
+@dataclass(frozen=True)
+class View:
+    """What a sensor sees, in its own pixels."""
+
+    ground: FloatArray
+    """Reflectance of flat, sun-lit ground, (4, y, x)."""
+    light: Light
+    """What reaches the ground."""
+    clouds: Clouds
+    """What hides it."""
+    snow: FloatArray
+    """Share of snow, (y, x)."""
+    observed: BoolArray
+    """The part inside the swath, (y, x)."""
+
+
+def take_image(rng: np.random.Generator, view: View, haze: float, offset: int = OFFSET) -> Scene:
     """Take an image and classify it.
 
     Parameters
     ----------
     rng
         Source of the sensor's noise.
-    ground
-        Reflectance of flat, sun-lit ground, (4, y, x).
-    light, clouds
-        What reaches the ground and what hides it.
-    observed
-        The part inside the swath, (y, x).
+    view
+        What there is to see.
     haze
         Haze relative to a clear day.
+    offset
+        What is added to a DN.
     """
+    light, clouds, observed = view.light, view.clouds, view.observed
+    snow = np.asarray(spectra.SNOW, np.float32)[:, None, None]
+    ground = view.ground + (snow - view.ground) * view.snow
     lit = ground * dim(light, clouds)
     hazy = lit * (1.0 - 0.05 * haze) + _HAZE * haze
     blurred = ndimage.gaussian_filter(cover_with(hazy, clouds), (0.0, 0.55, 0.55))
     noise = rng.standard_normal(blurred.shape, dtype=np.float32)
     measured = blurred + noise * np.sqrt(0.0018**2 + (0.012 * blurred) ** 2)
-    dn = np.clip(np.rint(measured * QUANTIFICATION) + OFFSET, 1, 65535)
+    dn = np.clip(np.rint(measured * QUANTIFICATION) + offset, 1, 65535)
     dn = np.where(observed, dn, 0).astype(np.uint16)
-    return Scene(dn, _classify(lit, light, clouds, observed))
+    return Scene(dn, _classify(lit, view))
 
 
 def _halve(field: FloatArray | BoolArray) -> FloatArray:
     """Average 2 x 2 pixels; shape (..., y, x), even."""
-    *rest, rows, cols = field.shape
-    blocks = np.asarray(field, dtype=np.float32).reshape(*rest, rows // 2, 2, cols // 2, 2)
-    return np.asarray(blocks.mean(axis=(-3, -1)))
+    return coarsen(field, 2)
 
 
-def _classify(
-    lit: FloatArray, light: Light, clouds: Clouds, observed: BoolArray
-) -> NDArray[np.uint8]:
+def _classify(lit: FloatArray, view: View) -> NDArray[np.uint8]:
     """Classify like Sen2Cor.
 
     0 no data, 2 terrain shadow, 3 cloud shadow, 4 vegetation, 5 bare, 6 water, 7 unclassified,
-    8 and 9 cloud.
+    8 and 9 cloud, 11 snow where it covers most of a pixel: patches stay undetected.
     """
+    light, clouds, observed = view.light, view.clouds, view.observed
     _, green, red, nir = _halve(lit)
     opacity = ndimage.maximum_filter(_halve(clouds.opacity), 3)
     shadow = ndimage.maximum_filter(_halve(clouds.shadow), 3)
@@ -138,6 +153,7 @@ def _classify(
     scl[ndvi > 0.45] = 4
     scl[(ndwi > 0.15) & (nir < 0.09)] = 6
     scl[_halve(light.shaded) > 0.5] = 2
+    scl[_halve(view.snow) > 0.6] = 11
     scl[shadow > 0.25] = 3
     scl[opacity > 0.10] = 8
     scl[opacity > 0.65] = 9

@@ -33,6 +33,7 @@ PUMICE = (0.082, 0.120, 0.165, 0.255)
 LOAM = (0.056, 0.080, 0.114, 0.190)
 ROCK = (0.085, 0.105, 0.122, 0.170)
 WET = (0.042, 0.056, 0.070, 0.110)
+SNOW = (0.80, 0.79, 0.78, 0.72)
 
 
 def spectrum(of: tuple[float, float, float, float]) -> FloatArray:

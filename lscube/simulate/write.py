@@ -17,6 +17,7 @@ import rasterio.features
 import shapely
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
 from lscube.grid import bounds_of, epsg_of
@@ -36,9 +37,15 @@ _SCENE_EXTENSIONS = [
     "https://stac-extensions.github.io/grid/v1.1.0/schema.json",
     "https://stac-extensions.github.io/processing/v1.1.0/schema.json",
 ]
-_BASELINE = "05.10"
+_ADDING = 4.0
+"""Processing baseline from which digital numbers carry `OFFSET`."""
+_SIMULATED = "Simulated by lscube.simulate, not an observation."
 _WRITTEN = "2020-01-01T00:00:00Z"
 """Time stamp inside the GeoPackage, fixed so that the same seed gives the same bytes."""
+
+
+FINE = "fine-optical"
+"""Collection of the images of the commercial satellite."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,15 @@ class Acquisition:
     """UTC instant."""
     sun: Sun
     """Where the sun stood."""
+    sensor: str = "sentinel-2"
+    """"sentinel-2" or "fine", a commercial satellite without a scene classification."""
+    baseline: str = "05.10"
+    """Sentinel-2's processing baseline."""
+
+    @property
+    def offset(self) -> int:
+        """What the digital numbers have added."""
+        return OFFSET if self.sensor == "sentinel-2" and float(self.baseline) >= _ADDING else 0
 
 
 def write_scene(folder: Path, scene: Scene, grid: GeoBox, taken: Acquisition) -> pystac.Item:
@@ -68,20 +84,22 @@ def write_scene(folder: Path, scene: Scene, grid: GeoBox, taken: Acquisition) ->
         When and under which sun.
     """
     item = _item(taken.name, taken.time, _footprint(scene.dn[2] > 0, grid), grid)
-    item.properties.update(_properties(scene, grid, taken))
-    item.stac_extensions.extend(_SCENE_EXTENSIONS)
-    item.collection_id = "sentinel-2-l2a"
+    sentinel2 = taken.sensor == "sentinel-2"
+    item.properties.update(_properties(scene, grid, taken) if sentinel2 else _fine(grid, taken))
+    item.stac_extensions.extend(_SCENE_EXTENSIONS if sentinel2 else _SCENE_EXTENSIONS[:1])
+    item.collection_id = "sentinel-2-l2a" if sentinel2 else FINE
     for band, pixels in zip(BANDS, scene.dn, strict=True):
         asset = _asset(folder, f"{taken.name}/{band}.tif", pixels, grid, 0)
         asset.roles = ["data", "reflectance"]
         asset.extra_fields["raster:bands"][0].update(
-            scale=1.0 / QUANTIFICATION, offset=-OFFSET / QUANTIFICATION
+            scale=1.0 / QUANTIFICATION, offset=-taken.offset / QUANTIFICATION
         )
         asset.extra_fields["eo:bands"] = [{"name": band, "common_name": band}]
         item.add_asset(band, asset)
-    scl = _asset(folder, f"{taken.name}/scl.tif", scene.scl, grid.zoom_out(2), 0)
-    scl.roles = ["data"]
-    item.add_asset("scl", scl)
+    if sentinel2:
+        scl = _asset(folder, f"{taken.name}/scl.tif", scene.scl, grid.zoom_out(2), 0)
+        scl.roles = ["data"]
+        item.add_asset("scl", scl)
     return item
 
 
@@ -106,10 +124,30 @@ def write_items(path: Path, items: list[pystac.Item]) -> None:
     pystac.ItemCollection(items).save_object(str(path))
 
 
+def write_catalog(path: Path, items: list[pystac.Item]) -> None:
+    """Write the same items as a static catalogue beside their `items.json`, with relative links."""
+    catalog = pystac.Catalog("simulated-event", _SIMULATED)
+    for item in items:
+        own = item.clone()
+        own.set_self_href(str(path.with_name("items.json")))
+        own.make_asset_hrefs_absolute()
+        catalog.add_item(own)
+    catalog.normalize_hrefs(str(path.parent))
+    catalog.make_all_asset_hrefs_relative()
+    catalog.save(pystac.CatalogType.SELF_CONTAINED)
+
+
 def write_inventory(
-    path: Path, slides: Landslides, grid: GeoBox, elevation: NDArray[np.float32]
+    path: Path,
+    slides: Landslides,
+    grid: GeoBox,
+    elevation: NDArray[np.float32],
+    shifts: NDArray[np.float64],
 ) -> None:
     """Write one polygon per landslide to a GeoPackage, in the grid's CRS.
+
+    `shifts`, (1 + landslides, 2), are metres east and north by which all polygons are moved, and
+    then, by half, each.
 
     Attributes: ``id``, ``area_m2``, ``source_area_m2`` and ``drop_m`` (from the highest to the
     lowest pixel).
@@ -124,7 +162,7 @@ def write_inventory(
     np.maximum.at(high, label.ravel(), elevation.ravel())
     np.minimum.at(low, label.ravel(), elevation.ravel())
     ids = range(1, count + 1)
-    polygons = [outline[i] for i in ids]
+    polygons = [translate(outline[i], *(shifts[0] + shifts[i] / 2)) for i in ids]
     frame = geopandas.GeoDataFrame(
         {
             "id": ids,
@@ -142,10 +180,11 @@ def write_inventory(
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 
-def write_area(path: Path, grid: GeoBox, inset: float) -> None:
-    """Write the grid's extent without a rim of `inset` metres as GeoJSON in EPSG:4326."""
+def write_area(path: Path, grid: GeoBox, inset: float, share: float = 1.0) -> None:
+    """Write the grid's extent without a rim of `inset` metres, or a share in its east, as GeoJSON."""
     west, south, east, north = bounds_of(grid)
-    box = shapely.box(west + inset, south + inset, east - inset, north - inset)
+    west, south, east, north = west + inset, south + inset, east - inset, north - inset
+    box = shapely.box(east - share * (east - west), south, east, north)
     area = to_degrees(box, epsg_of(grid))
     feature = {"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(area)}
     collection = {"type": "FeatureCollection", "features": [feature]}
@@ -195,11 +234,23 @@ def _properties(scene: Scene, grid: GeoBox, taken: Acquisition) -> dict[str, Any
         "view:sun_azimuth": round(taken.sun.azimuth, 4),
         "view:sun_elevation": round(taken.sun.elevation, 4),
         "grid:code": "MGRS-" + mgrs_tile(epsg_of(grid), (west + east) / 2, (south + north) / 2),
-        "s2:processing_baseline": _BASELINE,
-        "processing:version": _BASELINE,
+        "s2:processing_baseline": taken.baseline,
+        "processing:version": taken.baseline,
         "processing:level": "L2A",
-        "s2:datatake_id": f"GS2{unit}_{taken.time:%Y%m%dT%H%M%S}_012345_N{_BASELINE}",
-        "description": "Simulated by lscube.simulate, not an observation.",
+        "s2:datatake_id": f"GS2{unit}_{taken.time:%Y%m%dT%H%M%S}_012345_N{taken.baseline}",
+        "description": _SIMULATED,
+    }
+
+
+def _fine(grid: GeoBox, taken: Acquisition) -> dict[str, Any]:
+    """Properties of an item of the commercial satellite."""
+    return {
+        "platform": "simulated-fine",
+        "gsd": abs(grid.affine.a),
+        "eo:cloud_cover": 0.0,
+        "view:sun_azimuth": round(taken.sun.azimuth, 4),
+        "view:sun_elevation": round(taken.sun.elevation, 4),
+        "description": _SIMULATED,
     }
 
 
