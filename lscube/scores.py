@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -100,6 +100,21 @@ def score(
 
 BINS = 1000
 """Steps of probability in which a `Tally` counts."""
+ODDS_STEP = 0.02
+"""Steps of log-odds in which it counts a second time."""
+_ODDS = 1500
+"""Those steps below and above even odds: to 1e-13 and 1 - 1e-13."""
+
+
+class Points(NamedTuple):
+    """Pixels by probability, rising; values of probability without pixels are left out."""
+
+    probability: npt.NDArray[np.float64]
+    """0..1, shape (n,)."""
+    landslide: npt.NDArray[np.float64]
+    """Landslide pixels with it."""
+    other: npt.NDArray[np.float64]
+    """Other pixels with it."""
 
 
 class Tally:
@@ -108,14 +123,38 @@ class Tally:
     def __init__(self) -> None:
         self.landslide = np.zeros(BINS + 1, np.int64)
         self.other = np.zeros(BINS + 1, np.int64)
+        # Most pixels are below 0.001, where steps of 0.001 tell 1e-4 from 1e-8 no more.
+        self.odds = np.zeros((2, 2 * _ODDS + 1), np.int64)
+        """Other and landslide pixels by log-odds."""
 
     def add(self, probabilities: npt.NDArray[np.floating], labels: npt.NDArray[np.uint8]) -> None:
         """Count pixels; `IGNORE` and NaN are left out."""
         usable = (labels != IGNORE) & np.isfinite(probabilities)
-        bins = np.floor(probabilities[usable] * BINS + 1e-6).astype(np.intp)
-        true = labels[usable] == 1
+        known, true = probabilities[usable], labels[usable] == 1
+        bins = np.floor(known * BINS + 1e-6).astype(np.intp)
         self.landslide += np.bincount(bins[true], minlength=BINS + 1)
         self.other += np.bincount(bins[~true], minlength=BINS + 1)
+        odds = _odds_step(known)
+        for kind, counts in zip((~true, true), self.odds, strict=True):
+            counts += np.bincount(odds[kind], minlength=counts.size)
+
+    def points(self) -> Points:
+        """Pixels by probability, in steps of log-odds: fine where probabilities are near 0 or 1.
+
+        In a tally whose `landslide` and `other` were set from elsewhere: in steps of 0.001.
+        """
+        if self.odds.sum() == self.landslide.sum() + self.other.sum():
+            odds = ODDS_STEP * np.arange(-_ODDS, _ODDS + 1)
+            probability, (other, landslide) = 1 / (1 + np.exp(-odds)), self.odds
+        else:
+            probability = np.minimum((np.arange(BINS + 1) + 0.5) / BINS, 1.0)
+            landslide, other = self.landslide, self.other
+        used = landslide + other > 0
+        return Points(
+            probability[used],
+            landslide[used].astype(np.float64),
+            other[used].astype(np.float64),
+        )
 
     def at(self, threshold: float) -> Confusion:
         """Counts where a pixel is taken for a landslide from `threshold` (in steps of 1/BINS) on."""
@@ -129,3 +168,12 @@ class Tally:
         found = [self.at(threshold).mcc for threshold in thresholds]
         top = [t for t, mcc in zip(thresholds, found, strict=True) if mcc == max(found)]
         return top[len(top) // 2]
+
+
+def _odds_step(probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
+    """Nearest step of log-odds, counted from the lowest."""
+    inside = np.clip(probabilities, 0, 1)
+    with np.errstate(divide="ignore"):  # 0 and 1 go to the outer steps
+        odds = np.log(inside) - np.log1p(-inside)
+    steps: npt.NDArray[np.intp] = np.rint(np.clip(odds / ODDS_STEP, -_ODDS, _ODDS)).astype(np.intp)
+    return steps + _ODDS

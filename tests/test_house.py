@@ -12,13 +12,14 @@ import lscube
 PACKAGE = Path(lscube.__file__).parent
 
 # Every room may use these; they import nothing of lscube but each other.
-FOUNDATION = {"errors", "settings", "files", "scores", "manifest"}
+FOUNDATION = {"errors", "settings", "files", "scores", "probabilities", "manifest"}
 
 ROOMS = {
     "errors": set(),
     "settings": set(),
     "files": set(),
     "scores": set(),
+    "probabilities": set(),
     "manifest": set(),
     "progress": {"mapping"},
     "cluster": set(),
@@ -33,7 +34,7 @@ ROOMS = {
     "simulate": {"grid", "terrain", "events"},
 }
 # These chain the rooms and may use any of them, but not the command line.
-FREE = {"jobs", "demo", "calibration"}
+FREE = {"jobs", "demo", "calibration", "experiments"}
 TOP = {"cli", "__main__", "__init__"}
 
 HEAVY = {"tensorflow", "keras", "jax", "torch"}

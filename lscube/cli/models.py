@@ -98,6 +98,7 @@ def _describe(card: Card) -> list[tuple[str, str]]:
         ("window", f"{card.window} x {card.window} pixels"),
         ("width", f"{card.width:g}"),
         ("threshold", f"{card.threshold:g}"),
+        ("calibration", "" if card.calibration is None else card.calibration.describe()),
         ("scores", ", ".join(f"{name} {value:.4g}" for name, value in card.scores.items())),
     ]
     for event in card.events:

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lscube.evaluate.blocks import as_counts, resampled
 from lscube.evaluate.picture import COLOURS
 from lscube.files import appearing
 from lscube.learn import Chips
 from lscube.scores import IGNORE, Confusion, score
-
-NAMES = ("mcc", "f1", "precision", "recall")
 
 
 def score_chips(
@@ -33,34 +32,22 @@ def score_chips(
         0, 1 or `IGNORE`, (n, y, x).
     threshold
         A pixel counts as landslide from this value on.
-    resamples
-        Bootstrap samples. Whole chips are drawn with replacement: pixels of one chip are not
-        independent of each other (Efron, B., Tibshirani, R. J. (1993): An introduction to the
-        bootstrap; percentile interval).
-    seed
-        Of the draws.
+    resamples, seed
+        Of the bootstrap over whole chips; see `lscube.evaluate.blocks.resampled`.
 
     Returns
     -------
     dict
-        Scores and counts, `intervals` (2.5th and 97.5th percentile of each score), `threshold`,
+        Scores and counts, `intervals` (2.5th and 97.5th percentile of each score that is known), `threshold`,
         `chips`, `pixels` that are labelled, `landslide_share` of them.
     """
-    each = [score(p, m, threshold) for p, m in zip(probabilities, masks, strict=True)]
-    counts = np.array([(one.tp, one.fp, one.fn, one.tn) for one in each])
+    counts = as_counts([score(p, m, threshold) for p, m in zip(probabilities, masks, strict=True)])
     total = Confusion(*(int(count) for count in counts.sum(axis=0)))
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), resamples) @ counts
-    again = [Confusion(*(int(count) for count in row)) for row in drawn]
-    intervals = {}
-    for name in NAMES:
-        values = np.array([getattr(one, name) for one in again])
-        low, high = np.percentile(values[np.isfinite(values)], (2.5, 97.5))
-        intervals[name] = [round(float(low), 4), round(float(high), 4)]
+    found = resampled(counts, resamples, seed)
     pixels = int(counts.sum())
     return {
         **total.as_dict(),
-        "intervals": intervals,
+        "intervals": {name: list(interval) for name, interval in found.items()},
         "threshold": threshold,
         "chips": len(counts),
         "pixels": pixels,

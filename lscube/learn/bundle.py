@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lscube.errors import ModelError, StoreError
-from lscube.files import cannot_write
+from lscube.files import appearing, cannot_write
 from lscube.learn.card import CARD, Card, read_card
+from lscube.probabilities import Calibration
 
 NETWORK = "model.keras"
 HISTORY = "history.csv"
@@ -149,6 +150,25 @@ def load_model(folder: Path) -> LoadedModel:
     return LoadedModel(card, folder)
 
 
+def add_calibration(folder: Path, calibration: Calibration) -> LoadedModel:
+    """Write a calibration into a saved model's card, in place of one that is there.
+
+    The network, and so its sha256 and its maps, stay as they are.
+
+    Raises
+    ------
+    ModelError
+        The model is missing, damaged, or changed after it was saved.
+    StoreError
+        The card cannot be written.
+    """
+    model = load_model(folder)
+    card = model.card.model_copy(update={"calibration": calibration})
+    with appearing(folder / CARD) as partial:
+        partial.write_text(_as_json(card), encoding="utf-8")
+    return replace(model, card=card)
+
+
 def check_room(folder: Path) -> None:
     """Refuse, before days of training, a place where a model exists or cannot be written."""
     if folder.exists():
@@ -215,9 +235,13 @@ def _write(network: Any, folder: Path, card: Card, history: History) -> Card:
     bare = keras.Model(inputs, network.outputs, name=network.name)  # without the optimizer
     bare.save(folder / NETWORK)
     card = card.model_copy(update={"sha256": digest(folder / NETWORK)})
-    (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(_as_json(card), encoding="utf-8")
     with (folder / HISTORY).open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(history[0]) if history else ["epoch"])
         writer.writeheader()
         writer.writerows(history)
     return card
+
+
+def _as_json(card: Card) -> str:
+    return card.model_dump_json(indent=2) + "\n"

@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lscube.errors import ModelError
+from lscube.probabilities import Calibration
 from lscube.settings import Bounds, Branch, SplitSettings, TrainSettings, explain
 
 CARD = "card.json"
@@ -75,6 +76,8 @@ class Card(_Frozen):
     """Of the epoch whose weights were kept: its number, losses, and validation scores at the threshold."""
     threshold: float = 0.5
     """Probability from which a pixel counts as landslide: the best for MCC on the validation patches."""
+    calibration: Calibration | None = None
+    """From its probabilities to the share of landslide pixels, fitted on areas held out from training."""
     parent: str = ""
     """sha256 of the network that this one was fine-tuned from."""
     origin: str = ""

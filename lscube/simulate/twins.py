@@ -22,7 +22,7 @@ from lscube.simulate.settings import Landscape, Overpass, SimulationSettings, Tr
 
 Size = Literal["tiny", "small", "large"]
 
-SIZES: Mapping[str, int] = {"tiny": 256, "small": 640, "large": 2048}
+SIZES: Mapping[str, int] = {"tiny": 256, "small": 768, "large": 2048}
 """Edge of a twin in pixels of 10 m."""
 
 _GENERATOR = 1
@@ -234,7 +234,7 @@ def make_twin(letter: str, size: Size, cache: Path) -> SimulatedEvent:
     letter
         A to G.
     size
-        "tiny" for tests (2.6 km wide), "small" (6.4 km), "large" (20 km).
+        "tiny" for tests (2.6 km wide), "small" (7.7 km), "large" (20 km).
     cache
         Folder of all twins; a twin's own folder is named after its settings.
 
