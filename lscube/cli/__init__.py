@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from lscube import __version__
-from lscube.cli import maps, models, scenes
+from lscube.cli import experiment, maps, models, scenes
 from lscube.errors import LscubeError, exit_code
 
 
@@ -43,6 +43,7 @@ for _command in (
     maps.demo,
     scenes.events,
     models.model,
+    experiment.experiment,
 ):
     lscube.add_command(_command)
 

@@ -7,6 +7,11 @@ relative to the data folder (by default the folder of the file itself).
 from lscube.settings.base import Bounds as Bounds
 from lscube.settings.base import Settings as Settings
 from lscube.settings.base import explain as explain
+from lscube.settings.experiment import DesignSettings as DesignSettings
+from lscube.settings.experiment import Experiment as Experiment
+from lscube.settings.experiment import ExperimentArea as ExperimentArea
+from lscube.settings.experiment import load_experiment as load_experiment
+from lscube.settings.experiment import make_experiment as make_experiment
 from lscube.settings.job import Job as Job
 from lscube.settings.job import describe as describe
 from lscube.settings.job import load_job as load_job

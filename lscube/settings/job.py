@@ -29,15 +29,17 @@ class Job(Settings):
     evaluate: EvaluateSettings = EvaluateSettings()
 
 
-def _absolute(value: Any, folder: Path) -> Any:
-    """Resolve every relative `Path` in a section against `folder`."""
+def resolve_paths(value: Any, folder: Path) -> Any:
+    """A value with every relative `Path` in it, also in sections, resolved against `folder`."""
     if isinstance(value, Path):
         return value if value.is_absolute() else folder / value
     if isinstance(value, tuple):
-        return tuple(_absolute(entry, folder) for entry in value)
+        return tuple(resolve_paths(entry, folder) for entry in value)
+    if isinstance(value, dict):
+        return {name: resolve_paths(entry, folder) for name, entry in value.items()}
     if isinstance(value, Settings):
         names = type(value).model_fields
-        return value.model_copy(update={n: _absolute(getattr(value, n), folder) for n in names})
+        return value.model_copy(update={n: resolve_paths(getattr(value, n), folder) for n in names})
     return value
 
 
@@ -75,7 +77,7 @@ def make_job(content: dict[str, Any], folder: Path, origin: str = "the job") -> 
         job = Job.model_validate(content)
     except ValidationError as error:
         raise SettingsError(f"In {origin}: {explain(error)}; see `lscube settings`.") from None
-    resolved: Job = _absolute(job, folder)
+    resolved: Job = resolve_paths(job, folder)
     return resolved
 
 
