@@ -26,6 +26,7 @@ from lscube.cube import (
     unreadable_items,
     write_cube,
 )
+from lscube.cube.masks import AreaFlag
 from lscube.errors import SettingsError
 from lscube.evaluate import draw_chips, draw_quicklook, evaluate_map, score_chips, within
 from lscube.events import Event, find_event, make_event
@@ -237,7 +238,7 @@ def plan(
 def evaluate(job: Job, store: Path | str, scores: Path, picture: Path) -> dict[str, Any]:
     """Score a map against the job's labels; write the scores and a picture."""
     settings = _labels_of(job)
-    mapped = open_map(store)
+    mapped = _of_area(open_map(store))
     grid = mapped.odc.geobox
     labels = make_labels(settings, grid)
     scenes = scenes_of(job)
@@ -259,6 +260,17 @@ def evaluate(job: Job, store: Path | str, scores: Path, picture: Path) -> dict[s
     )
     write_json(scores, result)
     return result
+
+
+def _of_area(mapped: xr.Dataset) -> xr.Dataset:
+    """The part of a map that holds its area of interest: stores hold whole windows beyond it."""
+    inside = (mapped["area"].to_numpy() & AreaFlag.OUTSIDE_AREA) == 0
+    if not inside.any():
+        return mapped
+    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
+    return mapped.isel(
+        y=slice(int(rows[0]), int(rows[-1]) + 1), x=slice(int(columns[0]), int(columns[-1]) + 1)
+    )
 
 
 def _seen(job: Job, mapped: xr.Dataset) -> npt.NDArray[np.bool_] | None:

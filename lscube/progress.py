@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
@@ -17,7 +18,10 @@ PAUSE = 60.0
 
 def progress(what: str) -> AbstractContextManager[object]:
     """A bar over the Dask tasks that are computed within; silent where no terminal shows it."""
-    from tqdm.dask import TqdmCallback
+    with warnings.catch_warnings():
+        # In a notebook without ipywidgets tqdm says that its bar will be of text.
+        warnings.filterwarnings("ignore", "IProgress not found")
+        from tqdm.dask import TqdmCallback
 
     bar: AbstractContextManager[object] = TqdmCallback(
         desc=what, disable=None, unit="task", leave=False

@@ -12,12 +12,13 @@ import lscube
 PACKAGE = Path(lscube.__file__).parent
 
 # Every room may use these; they import nothing of lscube but each other.
-FOUNDATION = {"errors", "settings", "files", "scores", "probabilities", "manifest"}
+FOUNDATION = {"drawing", "errors", "settings", "files", "scores", "probabilities", "manifest"}
 
 ROOMS = {
     "errors": set(),
     "settings": set(),
     "files": set(),
+    "drawing": set(),
     "scores": set(),
     "probabilities": set(),
     "manifest": set(),

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lscube.drawing import new_figure
 from lscube.evaluate.blocks import as_counts, resampled
 from lscube.evaluate.picture import COLOURS
-from lscube.files import appearing
 from lscube.learn import Chips
 from lscube.scores import IGNORE, Confusion, score
 
@@ -67,23 +67,24 @@ def draw_chips(
     They are not chosen by how well they came out: of the chips with landslides, evenly from those
     with the least to those with the most.
     """
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
     pixels = (chips.masks == 1).sum(axis=(1, 2))
     ranked = [int(index) for index in np.argsort(pixels, kind="stable") if pixels[index]]
     places = np.linspace(0, len(ranked) - 1, min(count, len(ranked))).round().astype(int)
-    figure, axes = pyplot.subplots(
-        max(len(places), 1),
-        4,
-        figsize=(10, 2.6 * max(len(places), 1)),
-        squeeze=False,
-        layout="constrained",
-    )
-    for row, place in zip(axes, places, strict=False):
-        index = ranked[place]
+    rows = max(len(places), 1)
+    with new_figure(path, 10, 2.6 * rows, 90) as figure:
+        axes = figure.subplots(rows, 4, squeeze=False)
+        _draw_rows(axes, chips, probabilities, [ranked[place] for place in places], threshold)
+
+
+def _draw_rows(
+    axes: npt.NDArray[Any],
+    chips: Chips,
+    probabilities: npt.NDArray[np.float32],
+    chosen: list[int],
+    threshold: float,
+) -> None:
+    """A row for each chip."""
+    for row, index in zip(axes, chosen, strict=False):
         image, mask, found = chips.images[index], chips.masks[index], probabilities[index]
         row[0].imshow(image)
         row[0].set_ylabel(chips.names[index])
@@ -95,11 +96,6 @@ def draw_chips(
         axis.set_title(title, fontsize=9)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
-    try:
-        with appearing(path) as partial:
-            figure.savefig(partial, dpi=90, format="png")
-    finally:
-        pyplot.close(figure)
 
 
 def _right_and_wrong(

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import xarray as xr
 
 from lscube.cube.masks import Reason
+from lscube.drawing import new_figure
 from lscube.evaluate.picture import MOST_PIXELS, true_colour
-from lscube.files import appearing
 
 COLOURS = {
     Reason.UNREADABLE_SOURCE: "black",
@@ -36,10 +36,6 @@ def draw_cube(path: Path, cube: xr.Dataset) -> None:
     cube
         From `lscube.open_cube`; its first three bands are shown as red, green, blue.
     """
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
     from matplotlib.patches import Patch
 
     step = max(1, -(-max(cube["observed"].shape) // MOST_PIXELS))
@@ -47,23 +43,19 @@ def draw_cube(path: Path, cube: xr.Dataset) -> None:
     small = cube[["pre", "post", "observed"]].isel(thin).compute()
     rows, columns = small["observed"].shape
     aspect = float(np.clip(rows / columns, 0.3, 2.0))
-    figure, axes = pyplot.subplots(2, 2, figsize=(13, 13 * aspect + 1.2), layout="constrained")
-    for column, (side, byte) in enumerate((("pre", 0), ("post", 8))):
-        axes[0, column].imshow(true_colour(small[side]))
-        axes[0, column].set_title("before" if side == "pre" else "after")
-        reason = (small["observed"].to_numpy() >> byte) & 0xFF
-        axes[1, column].imshow(reason_image(reason), interpolation="nearest")
-        axes[1, column].set_title(f"{np.mean(reason == 0):.1%} usable")
-    for axis in axes.flat:
-        axis.set_axis_off()
-    patches = [Patch(color=c, label=_words(reason)) for reason, c in COLOURS.items()]
-    figure.legend(handles=patches, loc="outside lower center", ncols=len(patches))
-    figure.suptitle(f"{cube.attrs['event_id']}, {cube.attrs['event_time'][:10]}")
-    try:
-        with appearing(path) as partial:
-            figure.savefig(partial, dpi=90, format="png")
-    finally:
-        pyplot.close(figure)
+    with new_figure(path, 13, 13 * aspect + 1.2, 90) as figure:
+        axes = figure.subplots(2, 2)
+        for column, (side, byte) in enumerate((("pre", 0), ("post", 8))):
+            axes[0, column].imshow(true_colour(small[side]))
+            axes[0, column].set_title("before" if side == "pre" else "after")
+            reason = (small["observed"].to_numpy() >> byte) & 0xFF
+            axes[1, column].imshow(reason_image(reason), interpolation="nearest")
+            axes[1, column].set_title(f"{np.mean(reason == 0):.1%} usable")
+        for axis in axes.flat:
+            axis.set_axis_off()
+        patches = [Patch(color=c, label=_words(reason)) for reason, c in COLOURS.items()]
+        figure.legend(handles=patches, loc="outside lower center", ncols=len(patches))
+        figure.suptitle(f"{cube.attrs['event_id']}, {cube.attrs['event_time'][:10]}")
 
 
 def reason_image(reason: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

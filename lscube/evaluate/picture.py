@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 import xarray as xr
 
-from lscube.files import appearing
+from lscube.drawing import new_figure
 from lscube.grid import Bounds
 from lscube.scores import IGNORE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLOURS = {
     "true positive": (0.13, 0.63, 0.30),
@@ -49,50 +52,45 @@ def draw_quicklook(
     evaluated
         Part that was scored (west, south, east, north, metres); outlined in the fourth panel.
     """
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-    from matplotlib.patches import Rectangle
-
     step = max(1, -(-max(probability.shape) // MOST_PIXELS))
     thin: dict[Any, slice] = {"y": slice(None, None, step), "x": slice(None, None, step)}
     cube, probability = cube.isel(thin), probability.isel(thin)
     extent = _kilometres(probability)
-    figure, axes = pyplot.subplots(
-        2, 2, figsize=(13, 13 * _aspect(probability) + 0.8), layout="constrained"
-    )
-    before, after, likely, right = axes.flat
-    before.imshow(true_colour(cube["pre"]), extent=extent)
-    before.set_title("before")
-    after.imshow(true_colour(cube["post"]), extent=extent)
-    after.set_title("after")
-    shown = likely.imshow(
-        probability, vmin=0, vmax=1, cmap="magma", extent=extent, interpolation="nearest"
-    )
-    likely.set_facecolor("0.7")
-    likely.set_title("landslide probability (grey: not observed)")
-    figure.colorbar(shown, ax=likely, shrink=0.7)
-    if labels is None:
-        right.set_axis_off()
-    else:
-        image = confusion_image(cube["post"], probability, labels.isel(thin), threshold)
-        right.imshow(image, extent=extent, interpolation="nearest")
-        right.set_title("against the reference" + (", scored in the frame" if evaluated else ""))
-        if evaluated:
-            frame = shapely.box(*evaluated).intersection(shapely.box(*_bounds(probability)))
-            right.plot(*(np.asarray(frame.exterior.xy) / 1000), color="white", linewidth=1.5)
-        patches = [Rectangle((0, 0), 1, 1, color=colour) for colour in COLOURS.values()]
-        right.legend(patches, list(COLOURS), loc="lower right", framealpha=0.9)
-    for axis in axes.flat:
-        axis.set_xlabel("easting (km)")
-        axis.set_ylabel("northing (km)")
-    figure.suptitle(title)
-    try:
-        with appearing(path) as partial:
-            figure.savefig(partial, dpi=110, format="png")
-    finally:
-        pyplot.close(figure)
+    height = 13 * _aspect(probability) + 0.8
+    with new_figure(path, 13, height, 110) as figure:
+        before, after, likely, right = figure.subplots(2, 2).flat
+        before.imshow(true_colour(cube["pre"]), extent=extent)
+        before.set_title("before")
+        after.imshow(true_colour(cube["post"]), extent=extent)
+        after.set_title("after")
+        shown = likely.imshow(
+            probability, vmin=0, vmax=1, cmap="magma", extent=extent, interpolation="nearest"
+        )
+        likely.set_facecolor("0.7")
+        likely.set_title("landslide probability (grey: not observed)")
+        figure.colorbar(shown, ax=likely, shrink=0.7)
+        if labels is None:
+            right.set_axis_off()
+        else:
+            image = confusion_image(cube["post"], probability, labels.isel(thin), threshold)
+            right.imshow(image, extent=extent, interpolation="nearest")
+            _explain(right, probability, evaluated)
+        for axis in (before, after, likely, right):
+            axis.set_xlabel("easting (km)")
+            axis.set_ylabel("northing (km)")
+        figure.suptitle(title)
+
+
+def _explain(axes: Axes, probability: xr.DataArray, evaluated: Bounds | None) -> None:
+    """Say what the confusion colours are, and frame what was scored."""
+    from matplotlib.patches import Rectangle
+
+    axes.set_title("against the reference" + (", scored in the frame" if evaluated else ""))
+    if evaluated:
+        frame = shapely.box(*evaluated).intersection(shapely.box(*_bounds(probability)))
+        axes.plot(*(np.asarray(frame.exterior.xy) / 1000), color="white", linewidth=1.5)
+    patches = [Rectangle((0, 0), 1, 1, color=colour) for colour in COLOURS.values()]
+    axes.legend(patches, list(COLOURS), loc="lower right", framealpha=0.9)
 
 
 def _kilometres(plane: xr.DataArray) -> tuple[float, float, float, float]:

@@ -34,7 +34,7 @@ from lscube.evaluate.results import (
 from lscube.experiments.design import ModelPlan
 from lscube.experiments.folder import read_json
 from lscube.experiments.making import Making, compared, tally_of
-from lscube.experiments.sides import OUTSIDE
+from lscube.experiments.sides import inside_area
 from lscube.learn import read_card
 from lscube.learn.bundle import add_calibration
 from lscube.learn.card import versions
@@ -154,7 +154,7 @@ def _area(making: Making, name: str) -> AreaFacts:
     area = making.areas[name]
     resolution = making.experiment.experiment.resolutions[0]
     cube = read_cube(making.folder.cube(name, resolution))
-    inside = int(((cube["area"].to_numpy() & OUTSIDE) == 0).sum())
+    inside = int(inside_area(cube).sum())
     assert area.job.labels is not None
     inventory = area.job.labels.inventory
     return AreaFacts(

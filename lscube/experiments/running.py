@@ -140,7 +140,7 @@ def _on_workers(client: Any, making: Making, plans: tuple[ModelPlan, ...]) -> li
         found: list[ModelFacts] = client.gather(futures)
     except (
         distributed.KilledWorker,
-        distributed.comm.CommClosedError,
+        distributed.comm.core.CommClosedError,
         concurrent.futures.CancelledError,
     ) as error:
         raise ClusterError(

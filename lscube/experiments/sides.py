@@ -9,14 +9,12 @@ import numpy.typing as npt
 import odc.geo.xr  # noqa: F401 - registers the .odc accessor
 import xarray as xr
 
+from lscube.cube.masks import AreaFlag
 from lscube.errors import InventoryError
 from lscube.learn import held_out, make_labels
 from lscube.learn.splits import Side, make_sides
 from lscube.scores import IGNORE
 from lscube.settings import Job, TrainSettings
-
-OUTSIDE = 1
-"""Bit of a cube's `area` outside the area of interest."""
 
 Role = Literal["train", "test"]
 
@@ -38,7 +36,7 @@ def why_too_small(cube: xr.Dataset, job: Job, role: Role, window: int) -> str:
     window
         Edge of a patch in pixels.
     """
-    inside = (cube["area"].to_numpy() & OUTSIDE) == 0
+    inside = inside_area(cube)
     parts = {"area": inside}
     if role == "train":
         test = held_out(cube.odc.geobox, job.split)
@@ -52,6 +50,12 @@ def why_too_small(cube: xr.Dataset, job: Job, role: Role, window: int) -> str:
                 f"{window} pixels at {resolution:g} m {window * resolution / 1000:.2f} km"
             )
     return ""
+
+
+def inside_area(cube: xr.Dataset) -> npt.NDArray[np.bool_]:
+    """Pixels, (y, x), of a cube's area of interest."""
+    inside: npt.NDArray[np.bool_] = (cube["area"].to_numpy() & AreaFlag.OUTSIDE_AREA) == 0
+    return inside
 
 
 def _across(part: npt.NDArray[np.bool_]) -> int:
@@ -70,7 +74,7 @@ def check_sides(cube: xr.Dataset, job: Job, train: TrainSettings) -> None:
     """
     assert job.labels is not None
     grid = cube.odc.geobox
-    usable = (cube["observed"].to_numpy() == 0) & ((cube["area"].to_numpy() & OUTSIDE) == 0)
+    usable = (cube["observed"].to_numpy() == 0) & inside_area(cube)
     known = np.where(usable, make_labels(job.labels, grid).to_numpy(), IGNORE).astype(np.uint8)
     narrowest = train.min_labelled * train.window
     sides = make_sides(known, grid, job.split, job.train.area, narrowest)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lscube import terrain
+from lscube.drawing import new_figure
 from lscube.learn.augment import Augmentation
 from lscube.learn.backend import ops
 from lscube.learn.patches import Layers, PatchSource
 from lscube.scores import IGNORE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 VERSIONS = 4
 """Augmented versions of each sample."""
@@ -25,8 +29,12 @@ _BLANK = np.array((0.9, 0.6, 0.9), np.float32)
 
 def draw_curves(path: Path, history: list[dict[str, float]]) -> None:
     """Draw losses and learning rate over the epochs, as PNG."""
-    figure, axis = _canvas(1, 1, (8, 4.5))
-    axis = axis[0][0]
+    with new_figure(path, 8, 4.5, 100) as figure:
+        _draw_losses(figure.subplots(), history)
+
+
+def _draw_losses(axis: Axes, history: list[dict[str, float]]) -> None:
+    """Losses, and the learning rate on an axis of its own."""
     epochs = [row["epoch"] for row in history]
     best = min(history, key=lambda row: row["val_loss"])
     axis.plot(epochs, [row["loss"] for row in history], label="training", marker=".")
@@ -41,7 +49,6 @@ def draw_curves(path: Path, history: list[dict[str, float]]) -> None:
     rate.set_yscale("log")
     rate.set_ylabel("learning rate (dotted)")
     axis.legend()
-    _save(figure, path)
 
 
 def draw_augmentation(
@@ -67,7 +74,16 @@ def draw_augmentation(
     columns = [samples, *(_augmented(samples, augmentation) for _ in range(VERSIONS))]
     names = list(samples)
     rows = len(most) * len(names)
-    figure, axes = _canvas(rows, len(columns), (2 * len(columns), 2 * rows))
+    with new_figure(path, 2 * len(columns), 2 * rows, 100) as figure:
+        axes = figure.subplots(rows, len(columns), squeeze=False)
+        _draw_sheet(axes, columns, names, resolution)
+
+
+def _draw_sheet(
+    axes: NDArray[Any], columns: list[Layers], names: list[str], resolution: float
+) -> None:
+    """A column for each version, a row for each layer of each sample."""
+    rows = len(axes)
     for column, layers in enumerate(columns):
         for row in range(rows):
             sample, name = divmod(row, len(names))
@@ -78,7 +94,6 @@ def draw_augmentation(
                 axis.set_ylabel(names[name].replace("elevation", "hillshade"))
             if row == 0:
                 axis.set_title("as it is" if column == 0 else f"augmented {column}")
-    _save(figure, path)
 
 
 def _augmented(samples: Layers, augmentation: Augmentation) -> Layers:
@@ -98,21 +113,3 @@ def _shown(name: str, layer: NDArray[Any], resolution: float) -> NDArray[np.floa
         rgb = layer[..., [0, 1, 2] if layer.shape[-1] >= 3 else [0, 0, 0]] / 0.3
     known = np.isfinite(rgb).all(axis=-1, keepdims=True)
     return np.where(known, np.clip(np.nan_to_num(rgb), 0, 1), _BLANK).astype(np.float32)
-
-
-def _canvas(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    return pyplot.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
-
-
-def _save(figure: Any, path: Path) -> None:
-    from matplotlib import pyplot
-
-    try:
-        figure.savefig(path, dpi=100, format="png")
-    finally:
-        pyplot.close(figure)

@@ -1,20 +1,12 @@
-"""What the figures share: a page to draw on, colours and names."""
+"""What the figures share: colours and names."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from lscube.files import appearing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-DPI = 130
 
 COLOURS = ("#E69F00", "#0072B2", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#8C6D1F")
 """Colours that stay apart for colour-blind people: Okabe and Ito's, the yellow replaced by brown."""
@@ -29,17 +21,6 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 GAIN, LOSS = "#009E73", "#CC3311"
 """Better and worse; their direction and their number say it too."""
-
-
-@contextmanager
-def new_figure(path: Path, width: float, height: float, dpi: int = DPI) -> Iterator[Figure]:
-    """Give an empty figure of `width` x `height` inches; what is drawn becomes a PNG at `path`."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    yield figure
-    with appearing(path) as partial:
-        figure.savefig(partial, dpi=dpi, format="png", metadata={"Software": None})
 
 
 def plain(text: str) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from lscube.evaluate.figures.common import model_label, new_figure
+from lscube.drawing import new_figure
+from lscube.evaluate.figures.common import model_label
 from lscube.evaluate.picture import COLOURS, MOST_PIXELS, confusion_image, true_colour
 from lscube.scores import IGNORE
 

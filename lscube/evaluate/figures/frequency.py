@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from lscube.evaluate.figures.common import COLOURS, DASHES, MARKERS, new_figure, plain
+from lscube.drawing import new_figure
+from lscube.evaluate.figures.common import COLOURS, DASHES, MARKERS, plain
 from lscube.evaluate.results import AreaFacts, ExperimentResults
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lscube.drawing import new_figure
 from lscube.evaluate.figures.common import (
     GAIN,
     LOSS,
     metres,
     model_label,
-    new_figure,
     plain,
 )
 from lscube.evaluate.figures.lookup import areas_of, combined_model, left_out, score_of

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lscube.evaluate.figures.common import COLOURS, DASHES, model_label, new_figure, plain
+from lscube.drawing import new_figure
+from lscube.evaluate.figures.common import COLOURS, DASHES, model_label, plain
 from lscube.evaluate.figures.lookup import areas_of, main_combined, score_of
 from lscube.evaluate.results import AreaFacts, ExperimentResults, MapScores, Reliability
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lscube.evaluate.figures.common import COLOURS, DASHES, metres, new_figure, plain, say_in
+from lscube.drawing import new_figure
+from lscube.evaluate.figures.common import COLOURS, DASHES, metres, plain, say_in
 from lscube.evaluate.figures.lookup import (
     areas_of,
     combined_model,
