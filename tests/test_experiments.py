@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import shutil
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -466,6 +467,15 @@ def test_a_scene_that_cannot_be_read_stops_it_before_training(twins, untrained, 
         run_experiment(make_experiment(content, ROOT), tmp_path / "out", own, fit=fit)
     assert fit.asked == []
     assert not list((tmp_path / "out" / "cubes").iterdir())
+
+
+def test_the_documentations_configuration_is_one():
+    text = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
+    experiment = make_experiment(tomllib.loads(block), ROOT)
+    assert experiment.areas["gorkha"].also == (ROOT / "gorkha-other-images.toml",)
+    names = [plan.name for plan in design_models(experiment.experiment)]
+    assert names[:4] == ["M_10^gorkha", "M_10^iburi", "M_10^A", "M_10^ALL"]
 
 
 class TestCommand:
