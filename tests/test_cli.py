@@ -257,6 +257,42 @@ def test_an_event_of_the_registry_brings_time_and_area(given, capsys):
     assert "kaikoura-2016" in capsys.readouterr().out
 
 
+def test_all_that_is_known_of_an_event_is_shown(capsys):
+    assert main(["events", "--show", "kaikoura-2016"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^landslides +547$", out, flags=re.MULTILINE)
+    assert re.search(r"^post_sensors +Sentinel-2$", out, flags=re.MULTILINE)
+    assert main(["events", "--show", "kaikura"]) == 2
+    assert "did you mean 'kaikoura-2016'" in error_of(capsys)
+
+
+def test_events_of_ones_own_bring_time_and_area(given, tmp_path, capsys):
+    own = tmp_path / "own"
+    own.mkdir()
+    lines = f"""
+        [own-2018]
+        name = "The simple event"
+        trigger = "rainfall"
+        time = {EVENT_TIME}
+        time_source = "the test"
+        aoi = {list(inner_area())}
+        aoi_is = "part"
+        aoi_source = "the test"
+    """
+    (own / "mine.toml").write_text(lines, encoding="utf-8")
+    assert main(["events", "--registry", str(own)]) == 0
+    out = capsys.readouterr().out
+    assert "own-2018" in out
+    assert "iburi-2018" in out
+    assert main(["events", "--registry", str(tmp_path / "none")]) == 2
+    capsys.readouterr()
+    words = ["search", "--source", given["--source"], "--event", "own-2018"]
+    assert main(words) == 2
+    assert "own-2018" in error_of(capsys)
+    assert main([*words, "--set", f"event.registry='{own}'"]) == 0
+    assert "before" in capsys.readouterr().out
+
+
 def test_a_cube_says_how_its_images_compare_and_draws_them(given, tmp_path, capsys):
     picture = tmp_path / "cube.png"
     words = ["--out", str(tmp_path / "cube.zarr"), "--picture", str(picture)]

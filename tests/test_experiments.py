@@ -396,6 +396,22 @@ class TestRun:
         for before, after in zip(results.scores, again.scores, strict=True):
             assert replace(before, seconds=0) == replace(after, seconds=0)
 
+    def test_a_model_that_was_made_anew_is_scored_anew(
+        self, ran, experiment, twins, untrained, tmp_path
+    ):
+        copy = tmp_path / "copy"
+        shutil.copytree(ran[0], copy)
+        shutil.rmtree(copy / "models" / "M_10_B")
+        other = tmp_path / "other"
+        save_tiny(other, seed=1)
+        run_experiment(experiment, copy, twins, fit=Fit(other))
+        sha256 = read_card(copy / "models" / "M_10_B").sha256
+        assert sha256 != read_card(untrained).sha256
+        for area in "BG":
+            kept = json.loads((copy / "scores" / "M_10_B" / f"{area}.json").read_text())
+            assert kept["model"] == sha256
+            assert open_map(copy / "maps" / "M_10_B" / f"{area}.zarr").attrs
+
     @pytest.mark.parametrize(
         ("change", "words"),
         [
@@ -424,7 +440,7 @@ class TestRun:
 
 
 def test_a_model_that_fails_does_not_keep_the_others_from_being_made(twins, untrained, tmp_path):
-    content = changed(train=["B", "D"], parts=["conventional", "combined"])
+    content = changed(train=["B", "D"], test=[], parts=["conventional", "combined"])
     fit = Fit(untrained, fails_on="kaikoura-2016-twin")
     experiment = make_experiment(content, ROOT)
     with pytest.raises(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -120,7 +121,7 @@ def _trained(
 ) -> tuple[LoadedModel, ModelFacts]:
     """The model, trained now or before."""
     folder, known = making.folder.model(plan), making.folder.facts(plan)
-    spent = 0.0
+    spent = None  # not known of one that was trained by a run that ended before it could say so
     if not folder.exists():
         start = time.monotonic()
         if plan.part == "progressive":
@@ -189,13 +190,17 @@ def _score(
     making: Making, plan: ModelPlan, model: LoadedModel, area: str, region: Region, say: Say
 ) -> None:
     """Map an area and count, unless that is done."""
-    path = making.folder.score(plan, area)
+    path, store = making.folder.score(plan, area), making.folder.map(plan, area)
     if path.exists():
-        return
+        if read_json(path).get("model") == model.card.sha256:
+            return
+        # The model was made anew.
+        path.unlink()
+        shutil.rmtree(store, ignore_errors=True)
     say(f"{plan.name}: mapping {area}")
     job = making.job(area, plan.resolution)
     start = time.monotonic()
-    jobs.predict(job, model, making.folder.map(plan, area))
+    jobs.predict(job, model, store)
     seconds = time.monotonic() - start
     probability, labels = compared(making, plan, area, region)
     design = making.experiment.experiment
@@ -209,6 +214,7 @@ def _score(
             "scenes, and the labels' mapped extent."
         )
     content = {
+        "model": model.card.sha256,
         "region": region,
         "seconds": seconds,
         "tally": {name: value.tolist() for name, value in vars(tally).items()},
