@@ -13,3 +13,9 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"real data are not here: {SHARED.name}/ beside the checkout is absent")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def twins(tmp_path_factory) -> Path:
+    """Folder of simulated twins, made once for all tests."""
+    return tmp_path_factory.mktemp("twins")

@@ -2,8 +2,11 @@
 
 import contextlib
 import json
+import multiprocessing
+import os
 import re
 import shutil
+import signal
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -15,17 +18,34 @@ import pytest
 import xarray as xr
 
 from lscube.cli import main
-from lscube.errors import IncompleteError, InventoryError, SettingsError, StoreError, TrainingError
+from lscube.cube import read_cube
+from lscube.errors import (
+    IncompleteError,
+    InventoryError,
+    SettingsError,
+    SourceError,
+    StoreError,
+    TrainingError,
+)
 from lscube.evaluate import score
 from lscube.evaluate.results import read_results
-from lscube.experiments import design_models, run_experiment
+from lscube.experiments import Execution, design_models, run_experiment
 from lscube.experiments.areas import find_areas
 from lscube.experiments.sides import check_sides, why_too_small
 from lscube.grid import make_grid, read_area
 from lscube.learn import TrainedEvent, held_out, load_model, make_labels, read_card
+from lscube.learn.splits import make_sides
 from lscube.mapping import open_map
+from lscube.mapping.places.folder import only_run
 from lscube.scores import IGNORE
-from lscube.settings import DesignSettings, load_experiment, make_experiment, make_job
+from lscube.settings import (
+    DesignSettings,
+    SplitSettings,
+    TrainSettings,
+    load_experiment,
+    make_experiment,
+    make_job,
+)
 from lscube.simulate.twins import make_twin
 from tests.test_mapping import save_tiny
 
@@ -52,11 +72,6 @@ def changed(**design):
     return {**CONTENT, "experiment": {**CONTENT["experiment"], **design}}
 
 
-@pytest.fixture(scope="session")
-def twins(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("twins")
-
-
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "untrained"
@@ -71,9 +86,11 @@ class Fit:
         self.network = network
         self.fails_on = fails_on
         self.asked: list[tuple[str, tuple[str, ...], Path | None, int]] = []
+        self.splits: dict[str, dict[str, SplitSettings]] = {}
 
     def __call__(self, events, folder, settings, *, parent=None, say=print):
         names = tuple(event.id for event in events)
+        self.splits[folder.name] = {event.id: event.split for event in events}
         if self.fails_on and names == (self.fails_on,):
             raise TrainingError(f"Expected a loss that is a number in {self.fails_on}, got nan.")
         self.asked.append((folder.name, names, parent, settings.epochs))
@@ -118,9 +135,9 @@ class TestDesign:
             resolutions=(10.0,),
         )
         assert [plan.name for plan in design_models(design)] == [
-            "M_10^iburi-palu",
-            "M_10^gorkha-palu",
-            "M_10^gorkha-iburi",
+            "M_10^iburi.palu",
+            "M_10^gorkha.palu",
+            "M_10^gorkha.iburi",
             "M_10^gorkha+iburi+palu",
         ]
 
@@ -131,6 +148,11 @@ class TestDesign:
             ({"train": ["A", "B"]}, "jackknife needs at least three areas"),
             ({"train": []}, "experiment.train"),
             ({"resolutions": [0.1]}, "pixel sizes must be 1 to 1000 m"),
+            ({"resolutions": [10, 10]}, "each pixel size can be given once"),
+            ({"train": ["A", "B", "ALL"]}, "and is not ALL: not ALL"),
+            ({"train": ["A", "B", "../x"]}, r"letters, digits, _ and -.*not \.\./x"),
+            ({"train": ["A"], "parts": ["progressive"]}, "progressive needs at least two areas"),
+            ({"parts": ["generalisation"]}, "parts needs one that trains models"),
             ({"parts": ["bootstrap"]}, "experiment.parts.0"),
             ({"colour": "red"}, "unknown setting 'experiment.colour'"),
         ],
@@ -200,6 +222,22 @@ class TestAreas:
             "areas": {"mine": {"job": "own.toml"}},
         }
 
+    def test_two_areas_of_one_event_are_refused(self, tmp_path, twins):
+        content = self.own(tmp_path, twins)
+        shutil.copy(tmp_path / "own.toml", tmp_path / "again.toml")
+        content["areas"]["again"] = {"job": "again.toml"}
+        content["experiment"]["test"] = ["again"]
+        with pytest.raises(SettingsError, match=r"mine and again both have event\.id 'own-2018'"):
+            find_areas(make_experiment(content, tmp_path), twins)
+
+    def test_a_further_pair_of_a_test_event_is_refused(self, tmp_path, twins):
+        content = self.own(tmp_path, twins)
+        text = (tmp_path / "own.toml").read_text(encoding="utf-8")
+        (tmp_path / "more.toml").write_text(text.replace("own-2018", "cotabato-2019"))
+        content["areas"]["mine"]["also"] = ["more.toml"]
+        with pytest.raises(SettingsError, match=r"mine \(cotabato-2019\) is a test event"):
+            find_areas(make_experiment(content, tmp_path), twins)
+
     def test_an_area_of_ones_own(self, tmp_path, twins):
         areas = find_areas(make_experiment(self.own(tmp_path, twins), tmp_path), twins)
         assert areas["mine"].job.event.id == "own-2018"
@@ -232,6 +270,10 @@ def cube_of(inside: np.ndarray) -> xr.Dataset:
     return xr.Dataset(fields, coords).odc.assign_crs(str(part.crs))
 
 
+def patches(window: int) -> TrainSettings:
+    return TrainSettings(window=window)
+
+
 class TestSides:
     def job(self, **sections):
         return make_job(
@@ -246,17 +288,25 @@ class TestSides:
     def test_an_area_narrower_than_a_patch_is_too_small(self):
         inside = np.zeros((100, 120), bool)
         inside[10:70, 5:115] = True
-        assert why_too_small(cube_of(inside), self.job(), "test", 60) == ""
-        assert why_too_small(cube_of(inside), self.job(), "test", 61) == (
-            "the area of e is 0.60 km across, a patch of 61 pixels at 10 m 0.61 km"
+        assert why_too_small(cube_of(inside), self.job(), "test", patches(32)) == ""
+        assert why_too_small(cube_of(inside), self.job(), "test", patches(64)) == (
+            "the area of e is 0.60 km across, its patches of 10 m need 0.64 km"
         )
 
     def test_so_is_one_whose_test_region_is(self):
         split = {"by": "blocks", "test_share": 0.4, "block": 200.0}
         cube = cube_of(np.ones((200, 200), bool))
-        assert why_too_small(cube, self.job(split=split), "test", 150) == ""
+        assert why_too_small(cube, self.job(split=split), "test", patches(160)) == ""
         job = self.job(split={"test": [141.9, 42.7, 141.903, 42.73]})
-        assert "the test region of e is 0.2" in why_too_small(cube, job, "train", 64)
+        assert "the test region of e is 0.2" in why_too_small(cube, job, "train", patches(64))
+
+    def test_so_is_one_whose_validation_strip_is(self):
+        """A fifth of 200 pixels, where a patch of 128 needs half of itself labelled."""
+        cube = cube_of(np.ones((200, 200), bool))
+        job = self.job(split={"test": [141.9, 42.7, 141.9155, 42.73]})
+        told = why_too_small(cube, job, "train", TrainSettings(window=64, min_labelled=0.9))
+        assert told.startswith("the validation strip of e is 0.40 km across")
+        assert why_too_small(cube, job, "train", TrainSettings(window=64)) == ""
 
     def test_a_region_without_landslides_is_refused(self, tmp_path, twins):
         experiment = make_experiment(changed(train=["A", "B", "D"]), ROOT)
@@ -288,7 +338,7 @@ def ran(tmp_path_factory, experiment, twins, untrained):
     """The whole experiment, with a stand-in for training."""
     out = tmp_path_factory.mktemp("experiment") / "out"
     fit = Fit(untrained)
-    results = run_experiment(experiment, out, twins, command="as in the test", fit=fit)
+    results = run_experiment(experiment, out, twins, Execution(command="as in the test", fit=fit))
     return out, results, fit
 
 
@@ -316,6 +366,28 @@ class TestRun:
         assert parents["M_10_A+B+D"].name == "M_10_A+B+D-after-2"
         assert all(parents[name] is None for name in ("M_10_ALL", "M_10_A", "M_10_BD"))
 
+    def test_all_pairs_of_an_area_share_test_and_validation(self, ran, experiment, twins):
+        """Else one pair would be validated on ground that is trained on with the other."""
+        splits = ran[2].splits["M_10_ALL"]
+        assert splits["chin-2015-twin"] == splits["chin-2015-twin, pair 2"]
+        for split in splits.values():
+            assert split.validation is not None
+            assert split.test is not None
+        cube = read_cube(ran[0] / "cubes" / "A-10m.zarr")
+        sides = [
+            make_sides(np.full(cube["area"].shape, fill, np.uint8), cube.odc.geobox, split)
+            for fill, split in zip((0, 1), (splits["chin-2015-twin"],) * 2, strict=True)
+        ]
+        assert (sides[0] == sides[1]).all()
+        assert {int(side) for side in np.unique(sides[0])} == {0, 1, 2}
+
+    def test_maps_are_of_the_scenes_that_were_found_at_first(self, ran):
+        out, _, _ = ran
+        frozen = json.loads((out / "cubes" / "G-10m.json").read_text(encoding="utf-8"))
+        ids = {item["id"] for item in frozen["features"]}
+        mapped = open_map(out / "maps" / "M_10_ALL" / "G.zarr")
+        assert set(mapped.attrs["pre_items"]) | set(mapped.attrs["post_items"]) <= ids
+
     def test_results_hold_every_model_and_every_map(self, ran, experiment):
         _, results, _ = ran
         plans = design_models(experiment.experiment)
@@ -342,8 +414,9 @@ class TestRun:
             (kept,) = [s for s in results.scores if s.model == name and s.area == "D"]
             assert (kept.tp, kept.fp, kept.fn, kept.tn) == (found.tp, found.fp, found.fn, found.tn)
             assert kept.mcc == found.mcc
-            usable = (mapped["observed"] == 0) & (labels != IGNORE)
-            assert kept.tp + kept.fp + kept.fn + kept.tn <= int(usable.sum())
+            inside = (mapped["area"] & 1) == 0
+            usable = (mapped["observed"] == 0) & inside & (labels != IGNORE)
+            assert kept.tp + kept.fp + kept.fn + kept.tn == int(usable.sum())
 
     def test_the_combined_model_is_calibrated_on_what_the_others_left_out(self, ran):
         out, results, _ = ran
@@ -352,8 +425,10 @@ class TestRun:
         assert read_card(out / "models" / "M_10_A").calibration is None
         (model,) = [model for model in results.models if model.part == "combined"]
         assert model.calibration == card.calibration.describe()
+        # Of areas that it learnt from it says nothing.
         for found in results.scores:
-            assert (found.calibrated is not None) == (found.model == "M_10^ALL")
+            known = (found.model, found.area) == ("M_10^ALL", "G")
+            assert (found.calibrated is not None) == known
 
     def test_page_and_figures_are_written(self, ran):
         out, results, _ = ran
@@ -375,7 +450,7 @@ class TestRun:
             for path in (out / kind).rglob("*")
             if path.is_file()
         }
-        again = run_experiment(experiment, out, twins, command="as in the test", fit=fit)
+        again = run_experiment(experiment, out, twins, Execution(command="as in the test", fit=fit))
         assert fit.asked == []
         assert {path: path.stat().st_mtime_ns for path in times} == times
         assert again.scores == results.scores
@@ -390,7 +465,7 @@ class TestRun:
         (copy / "scores" / "M_10_B" / "G.json").unlink()
         kept = (copy / "scores" / "M_10_A" / "G.json").stat().st_mtime_ns
         fit = Fit(untrained)
-        again = run_experiment(experiment, copy, twins, fit=fit)
+        again = run_experiment(experiment, copy, twins, Execution(fit=fit))
         assert [name for name, *_ in fit.asked] == ["M_10_BD"]
         assert (copy / "scores" / "M_10_A" / "G.json").stat().st_mtime_ns == kept
         for before, after in zip(results.scores, again.scores, strict=True):
@@ -404,7 +479,7 @@ class TestRun:
         shutil.rmtree(copy / "models" / "M_10_B")
         other = tmp_path / "other"
         save_tiny(other, seed=1)
-        run_experiment(experiment, copy, twins, fit=Fit(other))
+        run_experiment(experiment, copy, twins, Execution(fit=Fit(other)))
         sha256 = read_card(copy / "models" / "M_10_B").sha256
         assert sha256 != read_card(untrained).sha256
         for area in "BG":
@@ -423,12 +498,12 @@ class TestRun:
     def test_another_configurations_folder_is_refused(self, ran, twins, untrained, change, words):
         other = make_experiment({**CONTENT, **change}, ROOT)
         with pytest.raises(StoreError, match=words):
-            run_experiment(other, ran[0], twins, fit=Fit(untrained))
+            run_experiment(other, ran[0], twins, Execution(fit=Fit(untrained)))
 
     def test_a_folder_of_something_else_is_refused(self, experiment, twins, untrained, tmp_path):
         (tmp_path / "thesis.tex").touch()
         with pytest.raises(StoreError, match="Expected an empty folder or an experiment's"):
-            run_experiment(experiment, tmp_path, twins, fit=Fit(untrained))
+            run_experiment(experiment, tmp_path, twins, Execution(fit=Fit(untrained)))
         assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
     def test_damaged_counts_are_named(self, ran, experiment, twins, untrained, tmp_path):
@@ -436,7 +511,7 @@ class TestRun:
         shutil.copytree(ran[0], copy)
         (copy / "scores" / "M_10_B" / "G.json").write_text("{", encoding="utf-8")
         with pytest.raises(StoreError, match=r"G\.json of an experiment.*remove it"):
-            run_experiment(experiment, copy, twins, fit=Fit(untrained))
+            run_experiment(experiment, copy, twins, Execution(fit=Fit(untrained)))
 
 
 def test_a_model_that_fails_does_not_keep_the_others_from_being_made(twins, untrained, tmp_path):
@@ -446,7 +521,7 @@ def test_a_model_that_fails_does_not_keep_the_others_from_being_made(twins, untr
     with pytest.raises(
         IncompleteError, match=r"but M_10\^B failed \(Expected a loss.*same command"
     ):
-        run_experiment(experiment, tmp_path / "out", twins, fit=fit)
+        run_experiment(experiment, tmp_path / "out", twins, Execution(fit=fit))
     results = read_results(tmp_path / "out" / "results.json")
     assert {model.name: model.status for model in results.models} == {
         "M_10^B": "failed",
@@ -455,7 +530,7 @@ def test_a_model_that_fails_does_not_keep_the_others_from_being_made(twins, untr
     }
     # Mended, the one is made and the others are kept.
     mended = Fit(untrained)
-    run_experiment(experiment, tmp_path / "out", twins, fit=mended)
+    run_experiment(experiment, tmp_path / "out", twins, Execution(fit=mended))
     assert [name for name, *_ in mended.asked] == ["M_10_B"]
 
 
@@ -464,11 +539,11 @@ def test_areas_that_hold_no_patch_at_a_resolution_are_said_to_be_too_small(
 ):
     content = changed(train=["B", "D"], test=[], parts=["combined"], resolutions=[10.0, 60.0])
     results = run_experiment(
-        make_experiment(content, ROOT), tmp_path / "out", twins, fit=Fit(untrained)
+        make_experiment(content, ROOT), tmp_path / "out", twins, Execution(fit=Fit(untrained))
     )
     small = results.models[1]
     assert (small.name, small.status) == ("M_60^ALL", "too small")
-    assert "km across, a patch of 32 pixels at 60 m 1.92 km" in small.note
+    assert "km across, its patches of 60 m need 1.92 km" in small.note
     assert {score.model for score in results.scores} == {"M_10^ALL"}
     assert "too small" in (tmp_path / "out" / "results.md").read_text(encoding="utf-8")
 
@@ -479,10 +554,77 @@ def test_a_scene_that_cannot_be_read_stops_it_before_training(twins, untrained, 
     (made.items.parent / "post-1" / "red.tif").write_bytes(b"damaged")
     content = changed(train=["D"], test=[], parts=["conventional"])
     fit = Fit(untrained)
-    with pytest.raises(Exception, match=r"Expected all scenes of iburi-2018-twin, but post-1"):
-        run_experiment(make_experiment(content, ROOT), tmp_path / "out", own, fit=fit)
+    with pytest.raises(SourceError, match=r"Expected all scenes of iburi-2018-twin, but post-1"):
+        run_experiment(make_experiment(content, ROOT), tmp_path / "out", own, Execution(fit=fit))
     assert fit.asked == []
     assert not list((tmp_path / "out" / "cubes").iterdir())
+
+
+def run_and_die(content: dict, out: Path, twins: Path, network: Path, steps: int) -> None:
+    """Run an experiment in a process that is killed when it says its so many-th word."""
+    said = []
+
+    def say(words: str) -> None:
+        said.append(words)
+        if len(said) == steps:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    execution = Execution(say=say, fit=Fit(network))
+    run_experiment(make_experiment(content, ROOT), out, twins, execution)
+
+
+def test_killed_anywhere_it_goes_on_to_the_same_result(twins, untrained, tmp_path):
+    content = changed(train=["B", "D"], test=[], parts=["conventional"])
+    whole = run_experiment(
+        make_experiment(content, ROOT), tmp_path / "whole", twins, Execution(fit=Fit(untrained))
+    )
+    out = tmp_path / "killed"
+    spawn = multiprocessing.get_context("spawn")
+    # Reading the second area; mapping with the first model; putting the results together.
+    for steps in (2, 2, 3):
+        process = spawn.Process(target=run_and_die, args=(content, out, twins, untrained, steps))
+        process.start()
+        process.join(timeout=120)
+        assert process.exitcode == -signal.SIGKILL
+    said: list[str] = []
+    fit = Fit(untrained)
+    execution = Execution(say=said.append, fit=fit)
+    again = run_experiment(make_experiment(content, ROOT), out, twins, execution)
+    assert not [words for words in said if words.startswith("Reading")]
+    assert [replace(score, seconds=0) for score in again.scores] == [
+        replace(score, seconds=0) for score in whole.scores
+    ]
+    assert [replace(model, seconds=0) for model in again.models] == [
+        replace(model, seconds=0) for model in whole.models
+    ]
+
+
+def test_a_folder_in_use_is_refused(twins, untrained, tmp_path):
+    experiment = make_experiment(changed(train=["D"], test=[], parts=["conventional"]), ROOT)
+    with (
+        only_run(tmp_path / "out", "it"),
+        pytest.raises(StoreError, match="process on this machine"),
+    ):
+        run_experiment(experiment, tmp_path / "out", twins, Execution(fit=Fit(untrained)))
+
+
+def test_more_models_than_workers_do_not_wait_for_each_other(twins, untrained, tmp_path):
+    """Dask would send a task's own arrays to the cluster, and its slot to the next model."""
+    import distributed
+
+    experiment = make_experiment(
+        changed(train=["B", "D"], test=[], parts=["conventional", "combined"]), ROOT
+    )
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        execution = Execution(client=client, fit=Fit(untrained))
+        results = run_experiment(experiment, tmp_path / "out", twins, execution)
+    assert [model.status for model in results.models] == ["done"] * 3
+    assert results.hardware.startswith("1 workers, 1 threads; begun on ")
 
 
 def test_the_documentations_configuration_is_one():

@@ -139,7 +139,7 @@ def test_isotonic_agrees_with_scikit_learn(pixels):
     fitted = fit_isotonic(tally_of(said, labels))
     ours = fitted.apply(said)
     mixed = (theirs > 0) & (theirs < 1)
-    np.testing.assert_allclose(ours[mixed], theirs[mixed], atol=0.005 + 1e-5)
+    np.testing.assert_allclose(ours[mixed], theirs[mixed], rtol=0.05, atol=1.2e-4)
     # n pixels of one kind alone make nothing certain.
     few = theirs == 0
     assert (ours[few] <= 1 / (few.sum() + 2) + 0.006).all()

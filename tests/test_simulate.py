@@ -101,7 +101,7 @@ class TestFiles:
             raise OSError("disk full")
 
         monkeypatch.setattr("lscube.simulate.event.write_items", full)
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(StoreError, match="disk full"):
             simulate_event(tmp_path / "event", dataclasses.replace(SETTINGS, shape=(96, 96)))
         assert list(tmp_path.iterdir()) == []
 

@@ -26,10 +26,12 @@ def plan(config: Path) -> None:
     Example:
       lscube experiment plan pipelines/configs/paper-simulated-small.toml
     """
-    from lscube.experiments import design_models
+    from lscube.experiments import check_areas, design_models
     from lscube.settings import load_experiment
 
-    for model in design_models(load_experiment(config).experiment):
+    given = load_experiment(config)
+    check_areas(given)
+    for model in design_models(given.experiment):
         scored = ", ".join(f"{area} ({region})" for area, region in model.scored)
         click.echo(
             f"{model.name:16} {model.part:13} on {', '.join(model.areas):14} scored on {scored}"
@@ -38,7 +40,9 @@ def plan(config: Path) -> None:
 
 @experiment.command()
 @_CONFIG
-@click.option("--out", type=PATH, required=True, help="Folder to make or to go on with.")
+@click.option(
+    "--out", type=PATH, help="Folder to make or to go on with.  [default: the experiment's name]"
+)
 @click.option(
     "--twins",
     type=PATH,
@@ -48,32 +52,29 @@ def plan(config: Path) -> None:
     "--scheduler",
     help="Address of a Dask scheduler whose workers see the same files; each makes one model at a time.",
 )
-def run(config: Path, out: Path, twins: Path | None, scheduler: str | None) -> None:
+def run(config: Path, out: Path | None, twins: Path | None, scheduler: str | None) -> None:
     """Train, map and score all models; write results, figures and a page.
 
     Interrupted and started again, it goes on with what is not done.
 
     \b
     Example:
-      lscube experiment run pipelines/configs/paper-simulated-small.toml --out results
+      lscube experiment run pipelines/configs/paper-simulated-small.toml
     """
     from tqdm import tqdm
 
     from lscube.cluster import connect
-    from lscube.experiments import run_experiment
+    from lscube.experiments import Execution, run_experiment
     from lscube.settings import load_experiment
 
     given = load_experiment(config)
-    command = f"lscube experiment run {config} --out {out}"
+    out = out or Path(given.experiment.name)
+    options = {"--out": out, "--twins": twins, "--scheduler": scheduler}
+    words = [f" {name} {value}" for name, value in options.items() if value is not None]
+    command = f"lscube experiment run {config}{''.join(words)}"
     with connect(scheduler) as client:
-        results = run_experiment(
-            given,
-            out.resolve(),
-            (twins or _cache()).resolve(),
-            client=client,
-            command=command,
-            say=tqdm.write,
-        )
+        execution = Execution(client, command, tqdm.write)
+        results = run_experiment(given, out.resolve(), (twins or _cache()).resolve(), execution)
     done = sum(model.status == "done" for model in results.models)
     click.echo(
         f"Wrote {out}: {done} of {len(results.models)} models; look at {out / 'results.html'}"

@@ -96,14 +96,14 @@ class MapScores:
     recall: float | None
     """TP / (TP + FN)."""
     intervals: dict[str, Interval]
-    """Bootstrap intervals of "mcc", "f1", "precision" and "recall" over blocks; empty where there are
-    too few blocks."""
+    """Bootstrap intervals of "mcc", "f1", "precision" and "recall" over blocks, as far as they can be had;
+    empty where there are too few blocks."""
     curve: Curve
     """Scores at other thresholds."""
     reliability: Reliability
     """Of the probabilities as the network gives them."""
     calibrated: Reliability | None
-    """Of the probabilities after the model's calibration; None where it has none."""
+    """Of the probabilities after the model's calibration; None where it has none, or learnt it here."""
     sizes: tuple[SizeClass, ...]
     """Object-level scores, small to large."""
     seconds: float

@@ -13,6 +13,9 @@ from lscube.settings import Experiment, Job, load_job, make_job
 from lscube.simulate.event import SimulatedEvent
 from lscube.simulate.twins import TWINS, Twin, make_twin
 
+Role = Literal["train", "test"]
+"""Whether models are trained on an area."""
+
 
 @dataclass(frozen=True)
 class Area:
@@ -20,7 +23,7 @@ class Area:
 
     name: str
     """Letter, or the name in [areas]."""
-    role: Literal["train", "test"]
+    role: Role
     """"test": no model is trained on it."""
     job: Job
     """How it is read, and its labels; the resolution is the experiment's."""
@@ -45,26 +48,47 @@ def find_areas(experiment: Experiment, twins: Path) -> dict[str, Area]:
     Raises
     ------
     SettingsError
-        A name is unknown, an area to train on has the role "test" in the registry, or its job has no
-        labels or holds no test region out.
+        As `check_areas`.
+    """
+    jobs = check_areas(experiment)
+    design = experiment.experiment
+    areas = {}
+    for name in (*design.train, *design.test):
+        role: Role = "train" if name in design.train else "test"
+        if name in jobs:
+            areas[name] = _own(name, role, jobs[name], experiment)
+        else:
+            made = make_twin(name, design.twins, twins)
+            areas[name] = _twin(TWINS[name], role, made, experiment)
+    return areas
+
+
+def check_areas(experiment: Experiment) -> dict[str, list[Job]]:
+    """Check the areas that a configuration names; nothing is simulated or searched.
+
+    Returns
+    -------
+    dict
+        Jobs of the areas of a user's own, by name.
+
+    Raises
+    ------
+    SettingsError
+        A name is unknown, an area to train on has the role "test" in the registry, a job has no labels
+        or holds no test region out, or two areas are one event.
     """
     design = experiment.experiment
-    kinds = [(name, "train") for name in design.train] + [(name, "test") for name in design.test]
-    for name, _ in kinds:
+    named = (*design.train, *design.test)
+    for name in named:
         _check_known(name, experiment)
+    own = {name: experiment.areas[name] for name in named if name in experiment.areas}
+    jobs = {name: [load_job(path) for path in (a.job, *a.also)] for name, a in own.items()}
     for name in design.train:
-        _check_role(name, experiment)
-    areas = {}
-    for name, kind in kinds:
-        role: Literal["train", "test"] = "train" if kind == "train" else "test"
-        own = experiment.areas.get(name)
-        if own is None:
-            twin = TWINS[name]
-            areas[name] = _twin(twin, role, make_twin(name, design.twins, twins), experiment)
-        else:
-            jobs = [load_job(path) for path in (own.job, *own.also)]
-            areas[name] = _own(name, role, jobs, experiment)
-    return areas
+        _check_role(name, jobs, experiment)
+    for name, found in jobs.items():
+        _check_own(name, "train" if name in design.train else "test", found)
+    _check_apart(jobs)
+    return jobs
 
 
 def _check_known(name: str, experiment: Experiment) -> None:
@@ -82,21 +106,46 @@ def _alike(name: str, event_id: str) -> bool:
     return bool(difflib.get_close_matches(name.lower(), [event_id], cutoff=0.6))
 
 
-def _check_role(name: str, experiment: Experiment) -> None:
+def _check_role(name: str, jobs: dict[str, list[Job]], experiment: Experiment) -> None:
     """Refuse to train on what is there to test with."""
-    own = experiment.areas.get(name)
-    event_id = TWINS[name].event_id if own is None else load_job(own.job).event.id
-    event = known_events(experiment.experiment.registry).get(event_id)
-    if event is not None and event.role == "test":
+    known = known_events(experiment.experiment.registry)
+    events = [job.event.id for job in jobs[name]] if name in jobs else [TWINS[name].event_id]
+    for event_id in events:
+        if event_id in known and known[event_id].role == "test":
+            raise SettingsError(
+                f"Expected events to train on in experiment.train, but {name} ({event_id}) is a test event "
+                "in the registry; move it to experiment.test."
+            )
+
+
+def _check_own(name: str, role: Role, jobs: list[Job]) -> None:
+    """Refuse jobs without labels, and an area to train on without a test region."""
+    if any(job.labels is None for job in jobs):
         raise SettingsError(
-            f"Expected events to train on in experiment.train, but {name} ({event_id}) is a test event in "
-            "the registry; move it to experiment.test."
+            f"Expected labels in the job of area {name}, found none; add a section [labels]."
+        )
+    split = jobs[0].split
+    if role == "train" and split.test is None and not split.test_share:
+        raise SettingsError(
+            f"Expected a test region in the job of area {name}, which is trained on, found none; set "
+            "split.test, or split.by and split.test_share."
         )
 
 
-def _twin(
-    twin: Twin, role: Literal["train", "test"], made: SimulatedEvent, experiment: Experiment
-) -> Area:
+def _check_apart(jobs: dict[str, list[Job]]) -> None:
+    """Refuse two areas of one name: their pixels would be taken for each other's."""
+    seen: dict[str, str] = {}
+    for name, found in jobs.items():
+        event_id = found[0].event.id
+        if event_id in seen:
+            raise SettingsError(
+                f"Expected an event for each area, but {seen[event_id]} and {name} both have event.id "
+                f"{event_id!r}; give each its own."
+            )
+        seen[event_id] = name
+
+
+def _twin(twin: Twin, role: Role, made: SimulatedEvent, experiment: Experiment) -> Area:
     """A simulated twin as an area."""
     event = known_events()[twin.event_id]
     jobs = [_twin_job(twin, made, role, twin.collections, experiment)]
@@ -109,7 +158,7 @@ def _twin(
 def _twin_job(
     twin: Twin,
     made: SimulatedEvent,
-    role: Literal["train", "test"],
+    role: Role,
     collections: tuple[str, ...],
     experiment: Experiment,
 ) -> Job:
@@ -131,27 +180,9 @@ def _twin_job(
     return make_job(content, made.items.parent, f"the twin {twin.letter}")
 
 
-def _own(
-    name: str, role: Literal["train", "test"], jobs: list[Job], experiment: Experiment
-) -> Area:
+def _own(name: str, role: Role, jobs: list[Job], experiment: Experiment) -> Area:
     """A user's jobs as an area."""
-    for job in jobs:
-        if job.labels is None:
-            raise SettingsError(
-                f"Expected labels in the job of area {name}, found none; add a section [labels]."
-            )
-    split = jobs[0].split
-    if role == "train" and split.test is None and not split.test_share:
-        raise SettingsError(
-            f"Expected a test region in the job of area {name}, which is trained on, found none; set "
-            "split.test, or split.by and split.test_share."
-        )
-    event = known_events(experiment.experiment.registry).get(jobs[0].event.id)
-    return Area(
-        name,
-        role,
-        jobs[0],
-        tuple(jobs[1:]),
-        event.name if event else jobs[0].event.id,
-        event.trigger if event else "",
-    )
+    event_id = jobs[0].event.id
+    event = known_events(experiment.experiment.registry).get(event_id)
+    what, trigger = (event.name, event.trigger) if event else (event_id, "")
+    return Area(name, role, jobs[0], tuple(jobs[1:]), what, trigger)

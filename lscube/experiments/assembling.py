@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 import platform
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from lscube.evaluate.results import (
 )
 from lscube.experiments.design import ModelPlan
 from lscube.experiments.folder import read_json
-from lscube.experiments.making import Making, compared, tally_of
+from lscube.experiments.making import Making, Say, compared, tally_of
 from lscube.experiments.sides import inside_area
 from lscube.learn import read_card
 from lscube.learn.bundle import add_calibration
@@ -42,14 +42,24 @@ from lscube.learn.labels import read_polygons
 from lscube.probabilities import Calibration, fit_calibration
 from lscube.scores import Confusion
 
-Say = Callable[[str], object]
+
+@dataclass(frozen=True)
+class Circumstances:
+    """How an experiment came about."""
+
+    command: str
+    """What was run."""
+    hardware: str
+    """On what."""
+    seconds: float
+    """For all of it up to here, interruptions left out."""
 
 
 def assemble(
     making: Making,
     plans: Sequence[ModelPlan],
     facts: Sequence[ModelFacts],
-    command: str,
+    circumstances: Circumstances,
     say: Say = print,
 ) -> ExperimentResults:
     """Put an experiment's results together, and write them with figures and page."""
@@ -74,9 +84,9 @@ def assemble(
         name=design.name,
         reference_is=" and ".join(dict.fromkeys(job.evaluate.reference_is for job in jobs)),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command,
-        hardware=describe_hardware(),
-        seconds=sum(read_json(folder.spent)),
+        command=circumstances.command,
+        hardware=circumstances.hardware,
+        seconds=circumstances.seconds,
         versions=versions(),
         areas=tuple(_area(making, name) for name in making.areas),
         models=models,
@@ -122,7 +132,9 @@ def _scores(
     content = read_json(making.folder.score(plan, area))
     tally, blocks = tally_of(content), np.asarray(content["blocks"], np.int64)
     found = Confusion(*(int(count) for count in blocks.sum(axis=0)))
-    calibrated = reliability_of(tally, calibration=calibration) if calibration else None
+    # Where a calibration was learnt from an area's labels, it proves nothing there.
+    independent = calibration is not None and area not in calibration.fitted_on
+    calibrated = reliability_of(tally, calibration=calibration) if independent else None
     return MapScores(
         model=plan.name,
         area=area,
@@ -172,7 +184,7 @@ def _sizes(inventory: Path, crs: str) -> tuple[float, ...]:
     """Areas of an inventory's landslides in square metres, rising."""
     frame: geopandas.GeoDataFrame = read_polygons(inventory).frame.to_crs(crs)
     areas = frame.area.groupby(level=0).sum()
-    return tuple(sorted(round(float(area), 1) for area in areas))
+    return tuple(sorted(float(area) for area in areas if area > 0))
 
 
 def _illustrate(

@@ -86,7 +86,7 @@ def _tests(design: DesignSettings) -> tuple[tuple[str, Region], ...]:
 def _joined(names: Sequence[str], between: str) -> str:
     """Letters stand side by side, as in the paper; longer names need a sign between them."""
     short = all(len(name) == 1 for name in names)
-    return (between if short or between else "-").join(names)
+    return (between if short or between else ".").join(names)
 
 
 def _name(resolution: float, areas: str) -> str:

@@ -3,38 +3,51 @@
 from __future__ import annotations
 
 import concurrent.futures
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lscube import jobs
-from lscube.cube import read_cube
-from lscube.errors import ClusterError, IncompleteError, SourceError
+from lscube.errors import ClusterError, IncompleteError, StoreError
 from lscube.evaluate.results import ExperimentResults, ModelFacts
-from lscube.experiments.areas import find_areas
-from lscube.experiments.assembling import assemble
+from lscube.experiments.areas import check_areas, find_areas
+from lscube.experiments.assembling import Circumstances, assemble, describe_hardware
 from lscube.experiments.design import ModelPlan, design_models
-from lscube.experiments.folder import Folder, open_folder, read_json, write_json
-from lscube.experiments.making import Fit, Making, make_model
-from lscube.experiments.sides import check_sides, why_too_small
+from lscube.experiments.folder import (
+    Folder,
+    check_place,
+    is_begun,
+    open_folder,
+    read_json,
+    write_json,
+)
+from lscube.experiments.making import Fit, Making, Say, make_model
+from lscube.experiments.reading import prepare
 from lscube.learn import fit
-from lscube.settings import Experiment, Job
+from lscube.learn.card import commit
+from lscube.mapping.places.folder import only_run
+from lscube.settings import Experiment
 
-Say = Callable[[str], object]
+
+@dataclass(frozen=True)
+class Execution:
+    """Where and how an experiment is run."""
+
+    client: Any = None
+    """A `distributed.Client`, whose workers see the same files: they make models side by side, each one
+    at a time. None: one after the other in this process."""
+    command: str = ""
+    """What the page says that was run."""
+    say: Say = print
+    """Told what is being done."""
+    fit: Fit = fit
+    """Trains a model."""
 
 
 def run_experiment(
-    experiment: Experiment,
-    out: Path,
-    twins: Path,
-    *,
-    client: Any = None,
-    command: str = "",
-    say: Say = print,
-    fit: Fit = fit,
+    experiment: Experiment, out: Path, twins: Path, execution: Execution = Execution()
 ) -> ExperimentResults:
     """Train, map and score all models of an experiment, and write results, figures and page.
 
@@ -48,96 +61,76 @@ def run_experiment(
         Folder to make or to go on with.
     twins
         Folder of simulated twins, shared by experiments.
-    client
-        A `distributed.Client`, whose workers see the same files: they make models side by side, each
-        one at a time. None: one after the other in this process.
-    command
-        What the page says that was run.
-    say
-        Told what is being done.
-    fit
-        Trains a model.
+    execution
+        Where and how.
 
     Raises
     ------
-    SettingsError, InventoryError, StoreError
-        An area is unknown or cannot be trained on, or the folder is another experiment's.
+    SettingsError, InventoryError, SourceError, StoreError
+        An area is unknown, cannot be trained on or cannot be read, or the folder is another
+        experiment's or in use.
     IncompleteError
         Some models failed; the others are in the results.
     """
-    areas = find_areas(experiment, twins)
-    folder = open_folder(out, experiment, areas)
-    making = Making(experiment, areas, folder, fit)
-    plans = design_models(experiment.experiment)
-    with _timed(folder):
-        _prepare(making, plans, say)
-        if client is None:
-            facts = [make_model(making, plan, say) for plan in plans]
-        else:
-            facts = _on_workers(client, making, plans)
-    results = assemble(making, plans, facts, command, say)
-    failed = tuple(model.name for model in results.models if model.status == "failed")
-    if failed:
-        reason = next(model.note for model in results.models if model.name == failed[0])
-        raise IncompleteError(
-            f"Expected all {len(plans)} models, but {', '.join(failed)} failed ({reason}); the others are "
-            f"in {out}: mend the cause and run the same command again.",
-            failed,
-        )
+    check_areas(experiment)
+    check_place(out)
+    commit()  # of the code that runs, whatever is committed meanwhile
+    with only_run(out, str(out)), _timed(Folder(out)) as seconds:
+        areas = find_areas(experiment, twins)
+        making = Making(experiment, areas, open_folder(out, experiment, areas), execution.fit)
+        plans = design_models(experiment.experiment)
+        prepare(making, experiment.experiment.resolutions, execution.say)
+        facts = _make_all(making, plans, execution)
+        circumstances = Circumstances(execution.command, _hardware(execution.client), seconds())
+        results = assemble(making, plans, facts, circumstances, execution.say)
+    _check_all_made(results, out)
     return results
 
 
-@contextmanager
-def _timed(folder: Folder) -> Iterator[None]:
-    """Note how long it took, also if it is interrupted."""
-    before = read_json(folder.spent) if folder.spent.exists() else []
-    start = time.monotonic()
-    try:
-        yield
-    finally:
-        write_json(folder.spent, [*before, time.monotonic() - start])
-
-
-def _prepare(making: Making, plans: tuple[ModelPlan, ...], say: Say) -> None:
-    """Read every area once for each resolution, and check that it can be used."""
-    train = making.experiment.train
-    for resolution in dict.fromkeys(plan.resolution for plan in plans):
-        for name, area in making.areas.items():
-            for pair in range(1 + len(area.also)):
-                store = making.folder.cube(name, resolution, pair)
-                if not store.exists():
-                    say(f"Reading {name} at {resolution:g} m")
-                    _read(making.job(name, resolution, pair), store)
-            cube, job = (
-                read_cube(making.folder.cube(name, resolution)),
-                making.job(name, resolution),
-            )
-            if area.role == "train" and not why_too_small(cube, job, "train", train.window):
-                check_sides(cube, job, train)
-
-
-def _read(job: Job, store: Path) -> None:
-    """Write a cube; one that lacks a scene would be scored as if it had all."""
-    _, _, lost = jobs.make_cube(job, store)
-    missing = [name for items in lost.values() for name in items]
-    if missing:
-        shutil.rmtree(store)
-        raise SourceError(
-            f"Expected all scenes of {job.event.id}, but {', '.join(missing)} cannot be read; run the same "
-            "command again when they can, or leave them out of the job."
+def _check_all_made(results: ExperimentResults, out: Path) -> None:
+    failed = {model.name: model.note for model in results.models if model.status == "failed"}
+    if failed:
+        reason = next(iter(failed.values())).rstrip(".")
+        raise IncompleteError(
+            f"Expected all {len(results.models)} models, but {', '.join(failed)} failed ({reason}); the "
+            f"others are in {out}: mend the cause and run the same command again.",
+            tuple(failed),
         )
 
 
-def _on_workers(client: Any, making: Making, plans: tuple[ModelPlan, ...]) -> list[ModelFacts]:
-    """Models side by side, in the order of the plans."""
+@contextmanager
+def _timed(folder: Folder) -> Iterator[Any]:
+    """Note how long it took, also if it is interrupted; gives seconds so far, of earlier runs too."""
+    before = read_json(folder.spent) if folder.spent.exists() else []
+    start = time.monotonic()
+
+    def note() -> None:
+        if is_begun(folder.root):
+            write_json(folder.spent, [*before, time.monotonic() - start])
+
+    try:
+        yield lambda: sum(before) + time.monotonic() - start
+    except BaseException:
+        with suppress(StoreError):  # what went wrong is worth more than how long it took
+            note()
+        raise
+    note()
+
+
+def _make_all(
+    making: Making, plans: tuple[ModelPlan, ...], execution: Execution
+) -> list[ModelFacts]:
+    """Models in the order of the plans; on workers, side by side."""
+    if execution.client is None:
+        return [make_model(making, plan, execution.say) for plan in plans]
     import distributed
 
-    futures = [
-        client.submit(make_model, making, plan, pure=False, key=f"model-{plan.folder}")
-        for plan in plans
-    ]
+    futures = [execution.client.submit(make_model, making, plan, pure=False) for plan in plans]
     try:
-        found: list[ModelFacts] = client.gather(futures)
+        for future in distributed.as_completed(futures):  # type: ignore[no-untyped-call]
+            made = future.result()
+            execution.say(f"{made.name}: {made.status}")
+        return [future.result() for future in futures]
     except (
         distributed.KilledWorker,
         distributed.comm.core.CommClosedError,
@@ -148,4 +141,13 @@ def _on_workers(client: Any, making: Making, plans: tuple[ModelPlan, ...]) -> li
             f"{error}); look at the workers' logs and memory, and run the same command again: what is "
             "done is kept."
         ) from error
-    return found
+
+
+def _hardware(client: Any) -> str:
+    """The machine's, and the cluster's threads where there is one."""
+    if client is None:
+        return describe_hardware()
+    threads = client.nthreads()
+    return (
+        f"{len(threads)} workers, {sum(threads.values())} threads; begun on {describe_hardware()}"
+    )

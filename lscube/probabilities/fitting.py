@@ -15,8 +15,8 @@ from lscube.scores import Points, Tally
 _LEAST = 1e-12
 """Probability that counts in a likelihood where a calibration gives less."""
 _TEMPERATURES = (0.05, 20.0)
-_TOLERANCE = 0.005
-"""How far the kept knots' curve may be from the isotonic regression."""
+_TOLERANCE, _FLOOR = 0.05, 1e-4
+"""How far the kept knots' curve may be from the isotonic regression: a share of it, and this much more."""
 
 
 def fit_temperature(tally: Tally, fitted_on: Sequence[str] = ()) -> Calibration:
@@ -38,7 +38,7 @@ def fit_temperature(tally: Tally, fitted_on: Sequence[str] = ()) -> Calibration:
 
 
 def fit_isotonic(tally: Tally, fitted_on: Sequence[str] = ()) -> Calibration:
-    """Fit isotonic regression, kept as the few knots whose curve is within 0.005 of it.
+    """Fit isotonic regression, kept as the few knots whose curve is within a twentieth of it.
 
     Where all pixels from some probability on are landslides, or up to some none is, their share is
     taken as Laplace's (n + 1)/(n + 2) or 1/(n + 2): n pixels make nothing certain.
@@ -193,8 +193,9 @@ def _bends(x: Numbers, y: Numbers) -> list[int]:
         first, last = open_.pop()
         inside = slice(first, last + 1)
         off = np.abs(np.interp(x[inside], x[[first, last]], y[[first, last]]) - y[inside])
+        off = off / (_TOLERANCE * y[inside] + _FLOOR)
         worst = first + int(off.argmax())
-        if off.max() > _TOLERANCE:
+        if off.max() > 1:
             kept.add(worst)
             open_ += [(first, worst), (worst, last)]
     return sorted(kept)

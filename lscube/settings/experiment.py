@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,6 +51,8 @@ class DesignSettings(Settings):
     def _sensible(cls, value: tuple[float, ...]) -> tuple[float, ...]:
         if not all(1 <= resolution <= 1000 for resolution in value):
             raise ValueError(f"pixel sizes must be 1 to 1000 m, not {value}")
+        if len(set(value)) < len(value):
+            raise ValueError(f"each pixel size can be given once, not {value}")
         return value
 
     @model_validator(mode="after")
@@ -61,6 +64,15 @@ class DesignSettings(Settings):
                 f"each area can be named once, for training or for test, not {', '.join(twice)}"
             )
         fewest = 3 if "conventional" in self.parts else 2
+        wrong = [name for name in named if not re.fullmatch(r"\w[\w-]*", name) or name == "ALL"]
+        if wrong:
+            raise ValueError(
+                f"an area's name is made of letters, digits, _ and -, and is not ALL: not {', '.join(wrong)}"
+            )
+        if set(self.parts) == {"generalisation"}:
+            raise ValueError('parts needs one that trains models beside "generalisation"')
+        if "progressive" in self.parts and len(self.train) < 2:
+            raise ValueError("progressive needs at least two areas in 'train'")
         if "jackknife" in self.parts and len(self.train) < fewest:
             raise ValueError(
                 "jackknife needs at least three areas in 'train' beside \"conventional\" (of two areas, both "
@@ -88,6 +100,14 @@ class Experiment(Settings):
     """Of the simulated twins; a job file brings its own."""
     train: TrainSettings = TrainSettings()
     predict: PredictSettings = PredictSettings()
+    """Of the simulated twins; a job file brings its own."""
+
+    @field_validator("train")
+    @classmethod
+    def _everywhere(cls, value: TrainSettings) -> TrainSettings:
+        if value.area is not None:
+            raise ValueError("train.area is an area's own: set it in the area's job")
+        return value
 
 
 def load_experiment(path: Path) -> Experiment:

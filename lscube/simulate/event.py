@@ -17,6 +17,7 @@ from odc.geo import CRS
 from odc.geo.geobox import GeoBox
 
 from lscube.errors import StoreError
+from lscube.files import cannot_write
 from lscube.grid import bounds_of, epsg_of
 from lscube.simulate.cover import Cover, make_cover
 from lscube.simulate.landslides import Landslides, place_landslides
@@ -101,22 +102,25 @@ def simulate_event(
     Raises
     ------
     StoreError
-        The folder exists already.
+        The folder exists already, or cannot be written.
     """
     folder = Path(folder)
     if folder.exists():
         raise StoreError(
             f"Expected no folder at {folder}, found one; choose another name or remove it."
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        _write(unfinished, settings)
-        unfinished.chmod(0o755)
-        unfinished.rename(folder)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            _write(unfinished, settings)
+            unfinished.chmod(0o755)
+            unfinished.rename(folder)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise cannot_write(folder, error) from None
     return event_in(folder, settings)
 
 

@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 
 from lscube import terrain
 from lscube.simulate.drainage import DoubleArray
-from lscube.simulate.noise import BoolArray, FloatArray, IntArray, Shape, fractal
+from lscube.simulate.noise import BoolArray, FloatArray, IntArray, Shape, fractal, ranks
 from lscube.simulate.relief import Relief
 from lscube.simulate.settings import Trigger
 
@@ -155,6 +155,8 @@ def _prepare(
     shaking = fractal(rng, slope.shape, 3.0, longest=110)
     weight = np.exp(1.2 * shaking + 0.5 * upper) / (1.0 + np.exp(-(slope - 27.0) / 2.5))
     weight[relief.floor | (slope < 18.0)] = 0.0
+    if trigger.highest < 1.0:
+        weight[ranks(relief.elevation) < 1.0 - trigger.highest] = 0.0
     ragged = fractal(rng, slope.shape, 2.0, longest=12)
     water = relief.floor & (relief.river < 25.0) & (not trigger.channelled)
     ground = _Ground(

@@ -45,6 +45,8 @@ class Trigger:
     """Whether it goes on along rivers, which stop it otherwise."""
     single: bool = False
     """Whether there is just one landslide, which covers all of `share`."""
+    highest: float = 1.0
+    """Share of the ground, the highest, where landslides break loose."""
 
 
 @dataclass(frozen=True)

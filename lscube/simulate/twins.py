@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from lscube.errors import SettingsError
+from lscube.errors import SettingsError, StoreError
 from lscube.simulate.event import SimulatedEvent, event_in, simulate_event
 from lscube.simulate.settings import Landscape, Overpass, SimulationSettings, Trigger
 
@@ -25,7 +25,7 @@ Size = Literal["tiny", "small", "large"]
 SIZES: Mapping[str, int] = {"tiny": 256, "small": 768, "large": 2048}
 """Edge of a twin in pixels of 10 m."""
 
-_GENERATOR = 1
+_GENERATOR = 2
 """Raised when the same settings give other pixels, so that no cached twin of before is used."""
 
 _EARLY = (
@@ -100,7 +100,8 @@ TWINS: Mapping[str, Twin] = {
                 landscape=Landscape(1.1, 0.05, 0.45, True, 0.0, True),
                 overpasses=(
                     Overpass("fine-pre", -150, 0.0, 0.8, sensor="fine"),
-                    *_finer(_EARLY),
+                    # Sentinel-2 was launched in June 2015.
+                    *_finer((replace(_EARLY[0], days=-30), _EARLY[1])),
                     Overpass("fine-post", 40, 0.0, 0.8, sensor="fine"),
                     *_finer(_OVERPASSES[2:]),
                 ),
@@ -211,8 +212,10 @@ TWINS: Mapping[str, Twin] = {
                 epsg=32718,
                 origin=(704000.0, 5196000.0),
                 event_time=_instant(2017, 12, 16, 12),
-                trigger=Trigger(0.025, 1.0, 9.0, 12.0, 2.0, channelled=True, single=True),
-                landscape=Landscape(1.4, 0.3, 0.2, False, 0.08, True),
+                trigger=Trigger(
+                    0.025, 1.0, 9.0, 12.0, 2.0, channelled=True, single=True, highest=0.12
+                ),
+                landscape=Landscape(1.4, 0.3, 0.2, False, 0.03, True),
                 overpasses=(
                     replace(_OVERPASSES[0], snow=0.4),
                     replace(_OVERPASSES[1], snow=0.3),
@@ -242,6 +245,8 @@ def make_twin(letter: str, size: Size, cache: Path) -> SimulatedEvent:
     ------
     SettingsError
         There is no such twin or size.
+    StoreError
+        It cannot be written.
     """
     if letter not in TWINS or size not in SIZES:
         raise SettingsError(
@@ -250,7 +255,13 @@ def make_twin(letter: str, size: Size, cache: Path) -> SimulatedEvent:
         )
     settings = TWINS[letter].sized(size)
     folder = cache / f"{letter}-{size}-{_digest(settings)}"
-    return event_in(folder, settings) if folder.is_dir() else simulate_event(folder, settings)
+    if not folder.is_dir():
+        try:
+            return simulate_event(folder, settings)
+        except StoreError:
+            if not folder.is_dir():  # it is there where another process was quicker
+                raise
+    return event_in(folder, settings)
 
 
 def _digest(settings: SimulationSettings) -> str:
