@@ -619,7 +619,7 @@ def test_more_models_than_workers_do_not_wait_for_each_other(twins, untrained, t
         distributed.LocalCluster(
             n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
         ) as cluster,
-        distributed.Client(cluster) as client,
+        distributed.Client(cluster, set_as_default=False) as client,
     ):
         execution = Execution(client=client, fit=Fit(untrained))
         results = run_experiment(experiment, tmp_path / "out", twins, execution)

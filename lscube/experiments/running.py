@@ -125,9 +125,10 @@ def _make_all(
         return [make_model(making, plan, execution.say) for plan in plans]
     import distributed
 
-    futures = [execution.client.submit(make_model, making, plan, pure=False) for plan in plans]
+    client = execution.client
+    futures = [client.submit(make_model, making, plan, pure=False) for plan in plans]
     try:
-        for future in distributed.as_completed(futures):  # type: ignore[no-untyped-call]
+        for future in distributed.as_completed(futures, loop=client.loop):  # type: ignore[no-untyped-call]
             made = future.result()
             execution.say(f"{made.name}: {made.status}")
         return [future.result() for future in futures]
