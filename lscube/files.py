@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from lscube.errors import StoreError
 
@@ -27,6 +29,18 @@ def appearing(path: Path) -> Iterator[Path]:
         if partial.is_file():
             partial.unlink()  # on a full disk, room for what is still to come
         raise cannot_write(path, error) from None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON so that a half-written file never stands under its name.
+
+    Raises
+    ------
+    StoreError
+        The file cannot be written.
+    """
+    with appearing(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def cannot_write(path: Path, error: OSError) -> StoreError:

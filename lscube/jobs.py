@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,11 +25,11 @@ from lscube.cube import (
     unreadable_items,
     write_cube,
 )
-from lscube.cube.masks import AreaFlag
+from lscube.cube.masks import inside_area
 from lscube.errors import SettingsError
 from lscube.evaluate import draw_chips, draw_quicklook, evaluate_map, score_chips, within
 from lscube.events import Event, find_event, make_event
-from lscube.files import appearing
+from lscube.files import write_json
 from lscube.grid import epsg_of, make_grid, read_area
 from lscube.learn import (
     TrainingEvent,
@@ -42,6 +41,7 @@ from lscube.learn import (
     make_labels,
     read_chips,
 )
+from lscube.learn.splits import bounding_box, slices
 from lscube.mapping import (
     Machines,
     MapPlan,
@@ -264,13 +264,11 @@ def evaluate(job: Job, store: Path | str, scores: Path, picture: Path) -> dict[s
 
 def _of_area(mapped: xr.Dataset) -> xr.Dataset:
     """The part of a map that holds its area of interest: stores hold whole windows beyond it."""
-    inside = (mapped["area"].to_numpy() & AreaFlag.OUTSIDE_AREA) == 0
+    inside = inside_area(mapped["area"].to_numpy())
     if not inside.any():
         return mapped
-    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
-    return mapped.isel(
-        y=slice(int(rows[0]), int(rows[-1]) + 1), x=slice(int(columns[0]), int(columns[-1]) + 1)
-    )
+    rows, columns = slices(bounding_box(inside))
+    return mapped.isel(y=rows, x=columns)
 
 
 def _seen(job: Job, mapped: xr.Dataset) -> npt.NDArray[np.bool_] | None:
@@ -286,12 +284,6 @@ def _seen(job: Job, mapped: xr.Dataset) -> npt.NDArray[np.bool_] | None:
                 return None
             seen |= within(grid, event.bounds) & ~held_out(grid, event.split)
     return seen if events else None
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON so that a half-written file never stands under its name."""
-    with appearing(path) as partial:
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _labels_of(job: Job) -> LabelSettings:

@@ -68,6 +68,11 @@ class Confusion:
         return {**plain, **counts}
 
 
+def or_none(value: float) -> float | None:
+    """None instead of NaN, which JSON does not have."""
+    return None if math.isnan(value) else value
+
+
 def _ratio(part: int, whole: int) -> float:
     return part / whole if whole else math.nan
 

@@ -45,6 +45,11 @@ SCL_REASONS = {
 """Classes of Sentinel-2's scene classification (SCL) that can make a pixel unusable."""
 
 
+def inside_area(area: Any) -> Any:
+    """Pixels within the area of interest, from a cube's or a map's `area`; NumPy or Dask."""
+    return area & np.uint8(AreaFlag.OUTSIDE_AREA) == 0
+
+
 def usable(observed: Any, area: Any, branches: Collection[str]) -> Any:
     """Pixels within the area that the images of some branches show.
 
@@ -60,7 +65,7 @@ def usable(observed: Any, area: Any, branches: Collection[str]) -> Any:
     bool, of the same shape
     """
     bits = (0xFF if "pre" in branches else 0) | (0xFF00 if "post" in branches else 0)
-    return (observed & np.uint16(bits) == 0) & (area & np.uint8(AreaFlag.OUTSIDE_AREA) == 0)
+    return (observed & np.uint16(bits) == 0) & inside_area(area)
 
 
 def reason_table(classes: tuple[int, ...]) -> npt.NDArray[np.uint8]:

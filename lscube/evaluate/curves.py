@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 
 from lscube.errors import SettingsError
 from lscube.evaluate.results import Curve
-from lscube.scores import BINS, Tally
+from lscube.scores import BINS, Tally, or_none
 
 THRESHOLDS = tuple(step / 20 for step in range(1, 20))
 """0.05 to 0.95."""
@@ -40,11 +39,7 @@ def curve_of(tally: Tally, thresholds: Sequence[float] = THRESHOLDS) -> Curve:
     return Curve(
         thresholds=tuple(step / BINS for step in steps),
         mcc=tuple(one.mcc for one in found),
-        f1=tuple(_or_none(one.f1) for one in found),
-        precision=tuple(_or_none(one.precision) for one in found),
-        recall=tuple(_or_none(one.recall) for one in found),
+        f1=tuple(or_none(one.f1) for one in found),
+        precision=tuple(or_none(one.precision) for one in found),
+        recall=tuple(or_none(one.recall) for one in found),
     )
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else value

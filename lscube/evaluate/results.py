@@ -5,7 +5,6 @@ Probabilities are compared with labels on usable pixels only: observed before an
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +12,7 @@ from typing import Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from lscube.errors import StoreError
-from lscube.files import appearing
+from lscube.files import write_json
 
 Interval = tuple[float, float]
 """2.5th and 97.5th percentile."""
@@ -192,8 +191,7 @@ _RESULTS = TypeAdapter(ExperimentResults)
 
 def write_results(path: Path, results: ExperimentResults) -> None:
     """Write results as JSON; nothing half-written stands at `path`."""
-    with appearing(path) as partial:
-        partial.write_text(json.dumps(asdict(results), indent=1) + "\n", encoding="utf-8")
+    write_json(path, asdict(results))
 
 
 def read_results(path: Path) -> ExperimentResults:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import platform
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ import numpy as np
 import odc.geo.xr  # noqa: F401 - registers the .odc accessor
 
 from lscube.cube import read_cube
+from lscube.cube.masks import inside_area
 from lscube.errors import InventoryError
 from lscube.evaluate.blocks import intervals_of
 from lscube.evaluate.curves import curve_of
@@ -33,14 +33,14 @@ from lscube.evaluate.results import (
 )
 from lscube.experiments.design import ModelPlan
 from lscube.experiments.folder import read_json
-from lscube.experiments.making import Making, Say, compared, tally_of
-from lscube.experiments.sides import inside_area
+from lscube.experiments.making import Making, compared, tally_of
 from lscube.learn import read_card
 from lscube.learn.bundle import add_calibration
 from lscube.learn.card import versions
+from lscube.learn.fitting import Say
 from lscube.learn.labels import read_polygons
 from lscube.probabilities import Calibration, fit_calibration
-from lscube.scores import Confusion
+from lscube.scores import Confusion, or_none
 
 
 @dataclass(frozen=True)
@@ -145,9 +145,9 @@ def _scores(
         fn=found.fn,
         tn=found.tn,
         mcc=found.mcc,
-        f1=_known(found.f1),
-        precision=_known(found.precision),
-        recall=_known(found.recall),
+        f1=or_none(found.f1),
+        precision=or_none(found.precision),
+        recall=or_none(found.recall),
         intervals=intervals_of(blocks),
         curve=curve_of(tally),
         reliability=reliability_of(tally),
@@ -157,16 +157,12 @@ def _scores(
     )
 
 
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
 def _area(making: Making, name: str) -> AreaFacts:
     """What is known of an area."""
     area = making.areas[name]
     resolution = making.experiment.experiment.resolutions[0]
     cube = read_cube(making.folder.cube(name, resolution))
-    inside = int(inside_area(cube).sum())
+    inside = int(inside_area(cube["area"].to_numpy()).sum())
     assert area.job.labels is not None
     inventory = area.job.labels.inventory
     return AreaFacts(

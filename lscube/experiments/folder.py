@@ -12,7 +12,7 @@ from typing import Any
 from lscube.errors import StoreError
 from lscube.experiments.areas import Area
 from lscube.experiments.design import ModelPlan
-from lscube.files import appearing, cannot_write
+from lscube.files import cannot_write, write_json
 from lscube.manifest import Manifest, differences, short
 from lscube.settings import Experiment, Job
 
@@ -173,9 +173,3 @@ def damaged(path: Path, reason: str) -> StoreError:
         else "remove it, and what it tells of is made again."
     )
     return StoreError(f"Expected {path} of an experiment, but it is damaged ({reason}); {advice}")
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON so that a half-written file never stands under its name."""
-    with appearing(path) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -24,10 +24,12 @@ from lscube.evaluate.objects import find_landslides, number_landslides
 from lscube.evaluate.results import ModelFacts, SizeClass
 from lscube.experiments.areas import Area
 from lscube.experiments.design import ModelPlan, Region
-from lscube.experiments.folder import Folder, read_json, write_json
+from lscube.experiments.folder import Folder, read_json
 from lscube.experiments.sides import why_too_small
+from lscube.files import write_json
 from lscube.learn import TrainingEvent, fit, held_out, load_model, make_labels
 from lscube.learn.bundle import HISTORY
+from lscube.learn.fitting import Say
 from lscube.learn.labels import read_polygons
 from lscube.mapping import open_map
 from lscube.mapping.places.folder import only_run
@@ -37,7 +39,6 @@ from lscube.settings import Experiment, Job, TrainSettings
 if TYPE_CHECKING:
     from lscube.learn import LoadedModel
 
-Say = Callable[[str], object]
 Fit = Callable[..., "LoadedModel"]
 """Trains and saves a model as `lscube.fit` does."""
 
@@ -135,9 +136,7 @@ def _make(making: Making, plan: ModelPlan, say: Say) -> ModelFacts:
     return facts
 
 
-def _facts(
-    plan: ModelPlan, status: Literal["done", "too small", "failed"], note: str
-) -> ModelFacts:
+def _facts(plan: ModelPlan, status: Literal["too small", "failed"], note: str) -> ModelFacts:
     return ModelFacts(plan.name, plan.part, plan.resolution, plan.areas, status, note)
 
 

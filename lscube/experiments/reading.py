@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 
@@ -11,9 +10,10 @@ import shapely
 from lscube import catalog, jobs
 from lscube.cube import read_cube, unreadable_items, write_cube
 from lscube.errors import SourceError
-from lscube.experiments.making import Making, Say
+from lscube.experiments.making import Making
 from lscube.experiments.sides import check_seen, check_sides, validation_region
-from lscube.files import appearing
+from lscube.files import write_json
+from lscube.learn.fitting import Say
 from lscube.progress import progress
 
 
@@ -77,9 +77,7 @@ def _check(making: Making, area: str, resolution: float) -> None:
             "properties": {},
             "geometry": shapely.geometry.mapping(region),
         }
-        content = {"type": "FeatureCollection", "features": [feature]}
-        with appearing(path) as partial:
-            partial.write_text(json.dumps(content), encoding="utf-8")
+        write_json(path, {"type": "FeatureCollection", "features": [feature]})
     for pair in range(making.pairs(area)):
         store = making.folder.cube(area, resolution, pair)
         check_sides(read_cube(store), making.job(area, resolution, pair), train)

@@ -21,12 +21,13 @@ from lscube.experiments.folder import (
     is_begun,
     open_folder,
     read_json,
-    write_json,
 )
-from lscube.experiments.making import Fit, Making, Say, make_model
+from lscube.experiments.making import Fit, Making, make_model
 from lscube.experiments.reading import prepare
+from lscube.files import write_json
 from lscube.learn import fit
 from lscube.learn.card import commit
+from lscube.learn.fitting import Say
 from lscube.mapping.places.folder import only_run
 from lscube.settings import Experiment
 

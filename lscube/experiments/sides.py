@@ -11,7 +11,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
-from lscube.cube.masks import AreaFlag
+from lscube.cube.masks import inside_area, usable
 from lscube.errors import InventoryError
 from lscube.experiments.areas import Role
 from lscube.grid import bounds_of
@@ -38,7 +38,7 @@ def why_too_small(cube: xr.Dataset, job: Job, role: Role, train: TrainSettings) 
     train
         How patches are cut.
     """
-    inside = inside_area(cube)
+    inside: npt.NDArray[np.bool_] = inside_area(cube["area"].to_numpy())
     needed = {"area": (inside, float(train.window))}
     if role == "train":
         test = held_out(cube.odc.geobox, job.split)
@@ -82,24 +82,20 @@ def validation_region(cube: xr.Dataset, job: Job, train: TrainSettings) -> BaseG
     return degrees
 
 
-def inside_area(cube: xr.Dataset) -> npt.NDArray[np.bool_]:
-    """Pixels, (y, x), of a cube's area of interest."""
-    inside: npt.NDArray[np.bool_] = (cube["area"].to_numpy() & AreaFlag.OUTSIDE_AREA) == 0
-    return inside
-
-
 def _extent(part: npt.NDArray[np.bool_]) -> tuple[int, int]:
     """Rows and columns from the first to the last that has some of it."""
-    rows, columns = (np.flatnonzero(part.any(axis=axis)) for axis in (1, 0))
-    return tuple(int(way[-1] - way[0] + 1) if way.size else 0 for way in (rows, columns))  # type: ignore[return-value]
+    if not part.any():
+        return 0, 0
+    box = bounding_box(part)
+    return box.bottom - box.top, box.right - box.left
 
 
 def _known(cube: xr.Dataset, job: Job) -> npt.NDArray[np.uint8]:
     """Labels, (y, x), where the cube is observed in its area."""
     assert job.labels is not None
     labels = make_labels(job.labels, cube.odc.geobox).to_numpy()
-    usable = (cube["observed"].to_numpy() == 0) & inside_area(cube)
-    return np.where(usable, labels, IGNORE).astype(np.uint8)
+    seen = usable(cube["observed"].to_numpy(), cube["area"].to_numpy(), ("pre", "post"))
+    return np.where(seen, labels, IGNORE).astype(np.uint8)
 
 
 def _sides(

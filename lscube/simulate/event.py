@@ -250,6 +250,5 @@ def _survey(folder: Path, world: _World, settings: SimulationSettings) -> pystac
     rows, cols = (math.ceil((n + 2 * _DSM_RIM) / factor) for n in settings.shape)
     start = _RIM - _DSM_RIM
     fine = world.wide.elevation[start : start + factor * rows, start : start + factor * cols]
-    coarse = fine.reshape(rows, factor, cols, factor).mean(axis=(1, 3))
     grid = _grid(settings, (rows, cols), _DSM_RIM, factor)
-    return write_dsm(folder, coarse, grid, datetime(2011, 1, 1, tzinfo=UTC))
+    return write_dsm(folder, coarsen(fine, factor), grid, datetime(2011, 1, 1, tzinfo=UTC))
