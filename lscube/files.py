@@ -40,7 +40,7 @@ def write_json(path: Path, content: Any) -> None:
         The file cannot be written.
     """
     with appearing(path) as partial:
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def cannot_write(path: Path, error: OSError) -> StoreError:
