@@ -9,9 +9,11 @@ from pathlib import Path
 import pystac
 from shapely.geometry.base import BaseGeometry
 
+from lscube.catalog.items import item_time
 from lscube.catalog.unsigning import unsigned_content
 from lscube.events import Event
 from lscube.files import appearing
+from lscube.markup import bullets, table
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,22 @@ class Scenes:
     """Asset with the elevation in metres, None to find it."""
     notes: tuple[str, ...] = ()
     """What was left out or skipped on the way here, in words."""
+
+    def _repr_html_(self) -> str:
+        """Items and notes, for notebooks."""
+        sides = {"before": self.pre, "after": self.post, "surface model": self.dsm}
+        rows = [
+            (item.id, side, f"{item_time(item):%Y-%m-%d %H:%M}", _cloud(item))
+            for side, items in sides.items()
+            for item in items
+        ]
+        caption = f"{self.event.id}, {self.event.start:%Y-%m-%d %H:%M} UTC"
+        return table(caption, ("item", "side", "time (UTC)", "cloud"), rows) + bullets(self.notes)
+
+
+def _cloud(item: pystac.Item) -> str:
+    cover = item.properties.get("eo:cloud_cover")
+    return "" if cover is None else f"{cover:.0f} %"
 
 
 def freeze(scenes: Scenes, path: Path) -> None:

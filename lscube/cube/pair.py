@@ -15,6 +15,7 @@ import xarray as xr
 
 from lscube.cube.masks import AreaFlag
 from lscube.cube.shift import Shift, chip_shift, combine_shifts
+from lscube.markup import bullets
 
 LARGEST_SHIFT = 0.5
 """Pixels above which a shift is warned of."""
@@ -71,6 +72,10 @@ class PairQuality:
     def as_dict(self) -> dict[str, Any]:
         """The fields as JSON takes them."""
         return {**asdict(self), "warnings": list(self.warnings)}
+
+    def _repr_html_(self) -> str:
+        """The lines of `describe_pair`, for notebooks."""
+        return bullets(describe_pair(self))
 
 
 def measure_pair(cube: xr.Dataset) -> PairQuality:

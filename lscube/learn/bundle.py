@@ -48,6 +48,10 @@ class LoadedModel:
     engine: str = "keras"
     """What computes it: "keras" or "openvino"."""
 
+    def _repr_html_(self) -> str:
+        """Its card, for notebooks."""
+        return self.card._repr_html_()
+
     def predict(self, windows: Floats) -> Floats:
         """Landslide probability of windows; safe to call from several threads.
 

@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lscube.errors import ModelError
+from lscube.markup import table
 from lscube.probabilities import Calibration
 from lscube.settings import Bounds, Branch, SplitSettings, TrainSettings, explain
 
@@ -101,6 +102,20 @@ class Card(_Frozen):
     def inputs(self) -> tuple[str, ...]:
         """Names of the network's inputs, in the order of a window's channels."""
         return tuple("elevation" if branch == "topography" else branch for branch in self.branches)
+
+    def _repr_html_(self) -> str:
+        """What matters most, for notebooks."""
+        rows = (
+            ("looks at", ", ".join(self.branches)),
+            ("bands", ", ".join(dict.fromkeys((*self.pre_bands, *self.post_bands)))),
+            ("resolution", f"{self.resolution:g} m"),
+            ("trained on", ", ".join(event.id for event in self.events) or self.origin),
+            ("threshold", f"{self.threshold:g}"),
+            ("calibrated", "no" if self.calibration is None else "yes"),
+            ("made", self.created),
+            ("sha256", self.sha256),
+        )
+        return table("Model", ("", ""), rows)
 
 
 def read_card(folder: Path) -> Card:

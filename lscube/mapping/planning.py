@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import dask
 import numpy as np
@@ -21,6 +22,7 @@ from lscube.mapping.design import Design
 from lscube.mapping.layout import Region
 from lscube.mapping.region import open_region
 from lscube.mapping.store import make_template, write_region
+from lscube.markup import table
 
 BUSY = 0.85
 """Share of the cores that is at work: the network's threads wait for each other where reading takes
@@ -89,6 +91,20 @@ class MapPlan:
     """From beginning to end; waiting for a distant store comes on top."""
     cost: float
     """At the given price."""
+
+    def _repr_html_(self) -> str:
+        """Its quantities, for notebooks."""
+        rows = (
+            ("Area", f"{self.square_kilometres:,.1f} km² in {self.regions:,} regions"),
+            ("Chunks", f"{self.chunks:,}, {self.windows:,} windows, {self.tasks:,} tasks"),
+            ("To read", f"{self.read_bytes / 1e6:,.1f} MB"),
+            ("Memory", f"{self.worker_bytes / 1e9:.1f} GB for each worker"),
+            ("Network", f"{self.network_seconds:,.0f} s of {self.device}"),
+            ("The rest", f"{self.other_seconds:,.0f} s of CPU"),
+            ("Time", str(timedelta(seconds=round(self.wall_seconds)))),
+            ("Cost", f"{self.cost:,.2f}"),
+        )
+        return table("What the map will take", ("", ""), rows)
 
 
 def plan_map(design: Design, calibration: Calibration, workers: Machines = Machines()) -> MapPlan:
