@@ -92,7 +92,7 @@ def open_part(plan: CubePlan, grid: GeoBox, chunks: Chunks | None = None) -> xr.
     elevation, missing = surface[0], surface[1].astype(np.int16)
     unreadable = da.stack([before.unreadable, after.unreadable, missing])
     observed = before.reason.astype(np.uint16) | (after.reason.astype(np.uint16) << 8)
-    outside = _outside(plan.area, grid, chunks)
+    outside = outside_area(plan.area, grid, chunks)
     area = outside | da.where(da.isnan(elevation), AreaFlag.NO_ELEVATION, 0).astype(np.uint8)
     area |= da.where(missing != NONE, AreaFlag.UNREADABLE_ELEVATION, 0).astype(np.uint8)
     date = {"units": "days since 1970-01-01", "_FillValue": np.int16(NO_DATE)}
@@ -211,7 +211,7 @@ def _user_masks(side: str, settings: CubeSettings, epsg: int) -> tuple[UserMask,
     return tuple(open_user_mask(path, epsg) for path in (settings.mask, own) if path is not None)
 
 
-def _outside(area: BaseGeometry, grid: GeoBox, chunks: Chunks) -> da.Array:
+def outside_area(area: BaseGeometry, grid: GeoBox, chunks: Chunks) -> da.Array:
     """`AreaFlag.OUTSIDE_AREA` outside the area (in the grid's CRS), rasterised chunk by chunk."""
     return da.map_blocks(
         _outside_block,

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import odc.geo.xr  # noqa: F401 - registers the .odc accessor
+import shapely
 import xarray as xr
 from zarr.abc.store import Store
 
+from lscube.cube.assemble import outside_area
 from lscube.errors import StoreError
+from lscube.grid import epsg_of, project
 from lscube.learn import TrainedEvent
 from lscube.manifest import Manifest, differences, short
 from lscube.mapping.layout import Layout
@@ -103,6 +107,28 @@ def open_map(store: Path | str) -> xr.Dataset:
         There is no finished map.
     """
     return _open(finished_store(store), str(store))
+
+
+def open_unfinished(store: Path | str) -> xr.Dataset:
+    """Open what is there of a map that a run began and did not end; a finished one is opened as it is.
+
+    Pixels that were not written yet are inside the area, as far as the area reaches, and not observed.
+
+    Raises
+    ------
+    StoreError
+        There is no map, or a run is writing it.
+    """
+    place = place_of(store)
+    with reached(place):
+        if place.finished() is not None or not place.unfinished():
+            return open_map(store)
+        with place.locked() as target:
+            dataset = _open(target.store, str(store))
+    grid = dataset.odc.geobox
+    area = project(shapely.from_wkt(manifest_of(dataset)["area"]), epsg_of(grid))
+    outside = outside_area(area, grid, dataset["probability"].data.chunks)
+    return dataset.assign(area=dataset["area"].copy(data=outside))
 
 
 def finished_store(store: Path | str) -> Store:
