@@ -12,6 +12,7 @@ from lscube.settings.experiment import Experiment as Experiment
 from lscube.settings.experiment import ExperimentArea as ExperimentArea
 from lscube.settings.experiment import load_experiment as load_experiment
 from lscube.settings.experiment import make_experiment as make_experiment
+from lscube.settings.inventory import InventorySettings as InventorySettings
 from lscube.settings.job import Job as Job
 from lscube.settings.job import describe as describe
 from lscube.settings.job import load_job as load_job

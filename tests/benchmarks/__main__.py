@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import learning, predicting, reading, scaling
+from tests.benchmarks import inventories, learning, predicting, reading, scaling
 from tests.benchmarks.measure import Row, at_most, command, hardware, seconds_of
 
 
@@ -72,6 +72,10 @@ ROWS: dict[str, Callable[[], Row]] = {
         scaling.predict_tasks_per_chunk,
         scaling.predict_null_model,
         scaling.predict_null_scheduler_memory,
+        inventories.inventory_vs_shapes,
+        inventories.inventory_seconds,
+        inventories.inventory_memory,
+        inventories.inventory_memory_vs_shapes,
     )
 }
 

@@ -1,0 +1,138 @@
+"""The command that draws landslides as polygons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lscube.cli.options import PATH, JobOptions, job_options
+
+if TYPE_CHECKING:
+    from lscube.products.inventory import InventorySummary
+    from lscube.settings import InventorySettings
+
+_AREA = click.FloatRange(min=0)
+_PROBABILITY = click.FloatRange(min=0, max=1, min_open=True)
+
+
+@click.command()
+@job_options
+@click.option("--map", "store", required=True, help="Zarr store with the map, by path or address.")
+@click.option(
+    "--out",
+    type=PATH,
+    required=True,
+    help="File to write: .gpkg, .fgb or .parquet in the map's CRS, .geojson in degrees.",
+)
+@click.option(
+    "--model",
+    "models",
+    type=PATH,
+    multiple=True,
+    help="Folder of the model that made the map: its calibration and its threshold are used.",
+)
+@click.option(
+    "--threshold",
+    "--high",
+    type=_PROBABILITY,
+    help="Probability that a landslide reaches somewhere.  [default: the model's, else 0.5]",
+)
+@click.option(
+    "--low", type=_PROBABILITY, help="Probability from which pixels belong to it (hysteresis)."
+)
+@click.option("--connectivity", type=click.Choice(["4", "8"]), help="By edges, or corners too.")
+@click.option("--min-area", type=_AREA, help="Smallest landslide in square metres.")
+@click.option("--fill-holes", type=_AREA, help="Largest hole to fill in square metres.")
+@click.option("--simplify", type=_AREA, help="Tolerance of simpler outlines in metres.")
+@click.option(
+    "--density-grid",
+    type=(click.FloatRange(min=0, min_open=True), PATH),
+    metavar="METRES FILE",
+    help="GeoTIFF of landslides per km2, landslide share and observed share, in cells of this size.",
+)
+@click.option(
+    "--shakemap",
+    "shakemaps",
+    type=PATH,
+    multiple=True,
+    help="cont_pga.json or cont_mmi.json of a USGS ShakeMap; both may be given.",
+)
+@click.option("--summary", type=PATH, help="JSON file for number and areas.")
+@click.option(
+    "--unfinished", is_flag=True, help="Take what is there of a map that is not finished."
+)
+def inventory(
+    given: JobOptions,
+    store: str,
+    out: Path,
+    models: tuple[Path, ...],
+    density_grid: tuple[float, Path] | None,
+    shakemaps: tuple[Path, ...],
+    summary: Path | None,
+    unfinished: bool,
+    **rules: Any,
+) -> None:
+    """Draw the landslides of a map as polygons with attributes.
+
+    With the job that the map was made by, slopes, elevations and the days before are filled in.
+
+    \b
+    Examples:
+      lscube inventory --map probability.zarr --out landslides.gpkg
+      lscube inventory --map probability.zarr --job job.toml --min-area 500 --out landslides.fgb
+    """
+    from lscube.inventories import cards_of, context_of
+    from lscube.mapping import open_map
+    from lscube.mapping.opening import open_unfinished
+    from lscube.products.inventory import read_shaking, write_inventory, write_summary
+
+    mapped = open_unfinished(store) if unfinished else open_map(store)
+    cards = cards_of(mapped, models)
+    if rules["threshold"] is None and len(cards) == 1:
+        rules["threshold"] = cards[0].threshold
+    cell, density = density_grid or (None, None)
+    settings = _settings({**rules, "cell": cell})
+    shaking = [read_shaking(path) for path in shakemaps]
+    with_job = bool(given.job or given.source or given.event or given.aoi)
+    context = context_of(mapped, given.make() if with_job else None, cards)
+    found = write_inventory(mapped, out, settings, context, shaking, density)
+    if summary is not None:
+        write_summary(summary, found)
+    for line in _describe(found, out):
+        click.echo(line)
+
+
+def _settings(given: dict[str, Any]) -> InventorySettings:
+    """Settings from the options that were given."""
+    from pydantic import ValidationError
+
+    from lscube.errors import SettingsError
+    from lscube.settings import InventorySettings, explain
+
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if "connectivity" in chosen:
+        chosen["connectivity"] = int(chosen["connectivity"])
+    try:
+        return InventorySettings(**chosen)
+    except ValidationError as error:
+        raise SettingsError(f"In the options: {explain(error)}; correct them.") from None
+
+
+def _describe(found: InventorySummary, out: Path) -> list[str]:
+    """What was written, and how sure its total is."""
+    least, most = found.area_m2 / 1e6, found.most_area_m2 / 1e6
+    lines = [f"Wrote {out}: {found.landslides:,} landslides, {least:,.3f} km2"]
+    if not found.landslides:
+        lines = [f"Wrote {out}: no landslide was found, so it has no rows"]
+    if found.observed_m2 < found.inside_m2:
+        lines.append(
+            f"  {found.observed_share:.1%} of the area was observed; what was not leaves open "
+            f"{least:,.3f} to {most:,.3f} km2 of landslides"
+        )
+    lines.append(
+        f"  probabilities are {'calibrated' if found.calibrated else 'the network’s own'}; "
+        f"threshold {found.settings.threshold:g}, run {found.run_id}"
+    )
+    return lines

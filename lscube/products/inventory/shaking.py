@@ -1,0 +1,142 @@
+"""Shaking at a place, from the contours of a ShakeMap of the US Geological Survey.
+
+The products `cont_pga.json` and `cont_mmi.json` of an event hold lines of equal peak ground acceleration
+(in percent of g, levels 1, 2, 5, 10, ...) and of equal modified Mercalli intensity (every half), cut
+off at the ShakeMap's border (https://usgs.github.io/shakemap/manual4_0/tg_output_formats.html).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry import shape
+
+from lscube.errors import InventoryError
+
+Quantity = Literal["pga_percent_g", "mmi"]
+
+_UNITS: dict[str, Quantity] = {
+    "pctg": "pga_percent_g",
+    "%g": "pga_percent_g",
+    "mmi": "mmi",
+    "intensity": "mmi",
+}
+_ADVICE = "give cont_pga.json or cont_mmi.json of the event's ShakeMap"
+
+
+@dataclass(frozen=True)
+class Shaking:
+    """Contours of one quantity."""
+
+    quantity: Quantity
+    """Peak ground acceleration in percent of g, or modified Mercalli intensity."""
+    points: NDArray[np.float64]
+    """(n, 2), longitudes and latitudes of the contours' corners."""
+    values: NDArray[np.float64]
+    """(n,), the contours' values at them."""
+
+    def at(
+        self, longitude: NDArray[np.float64], latitude: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Shaking at places in degrees; NaN outside all contours.
+
+        Between contours it is interpolated linearly over a triangulation of their corners, of
+        acceleration the logarithm; within the innermost contour it is that contour's value, so never
+        more than the ShakeMap says.
+        """
+        if not len(longitude):
+            return np.zeros(0)
+        from scipy.interpolate import LinearNDInterpolator
+
+        middle = np.array([longitude[0], latitude[0]])
+        narrow = np.array([np.cos(np.radians(middle[1])), 1.0])
+
+        def flat(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+            off: NDArray[np.float64] = degrees - middle
+            off[:, 0] = (off[:, 0] + 180) % 360 - 180
+            off *= narrow
+            return off
+
+        logarithmic = self.quantity == "pga_percent_g"
+        values = np.log(self.values) if logarithmic else self.values
+        field = LinearNDInterpolator(flat(self.points), values)
+        found: NDArray[np.float64] = field(flat(np.stack([longitude, latitude], axis=1)))
+        return np.asarray(np.exp(found) if logarithmic else found)
+
+
+def read_shaking(path: Path) -> Shaking:
+    """Read contours of a ShakeMap.
+
+    Parameters
+    ----------
+    path
+        GeoJSON FeatureCollection of (Multi)LineStrings with the properties `value` and `units`
+        ("pctg" or "mmi").
+
+    Raises
+    ------
+    InventoryError
+        The file is missing or holds no such contours.
+    """
+    features = _features(path)
+    quantities = {_quantity(path, feature) for feature in features}
+    if len(quantities) != 1:
+        raise InventoryError(
+            f"Expected contours of one quantity in {path}, found {len(quantities)}; {_ADVICE}."
+        )
+    points, values = [], []
+    for feature in features:
+        line, value = _contour(path, feature)
+        points.append(shapely.get_coordinates(line))
+        values.append(np.full(len(points[-1]), value))
+    every, place = np.unique(np.concatenate(points), axis=0, return_index=True)
+    if len(every) < 3:
+        raise InventoryError(f"Expected contours in {path}, found {len(every)} points; {_ADVICE}.")
+    return Shaking(quantities.pop(), every, np.concatenate(values)[place])
+
+
+def _features(path: Path) -> list[dict[str, Any]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        features: list[dict[str, Any]] = content["features"]
+    except OSError as error:
+        raise InventoryError(
+            f"Expected contours at {path}, but {error.strerror or error}; {_ADVICE}."
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise InventoryError(
+            f"Expected a GeoJSON FeatureCollection in {path}, found something else; {_ADVICE}."
+        ) from None
+    if not features:
+        raise InventoryError(f"Expected contours in {path}, found none; {_ADVICE}.")
+    return features
+
+
+def _quantity(path: Path, feature: dict[str, Any]) -> Quantity:
+    units = str((feature.get("properties") or {}).get("units", "")).lower()
+    # Spectral accelerations have the same unit.
+    if units not in _UNITS or "psa" in path.name.lower():
+        raise InventoryError(
+            f"Expected contours of peak ground acceleration or intensity in {path}, found units "
+            f"{units!r}; {_ADVICE}."
+        )
+    return _UNITS[units]
+
+
+def _contour(path: Path, feature: dict[str, Any]) -> tuple[Any, float]:
+    try:
+        value = float(feature["properties"]["value"])
+        line = shapely.force_2d(shape(feature["geometry"]))
+    except (KeyError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError):
+        value, line = np.nan, shapely.Point()
+    if not np.isfinite(value) or value <= 0 or "LineString" not in line.geom_type:
+        raise InventoryError(
+            f"Expected lines with a value above 0 in {path}, found another feature; {_ADVICE}."
+        )
+    return line, value
