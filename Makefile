@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: setup demo test lint bench serve clean
+.PHONY: setup assets demo test lint bench serve clean
 
 setup: $(STAMP)
 
@@ -14,6 +14,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[cpu,dev]'
 	touch $@
+
+# What a report is drawn with, from npm; installing does it too, where npm is there.
+assets:
+	$(PYTHON) lscube/products/report/fetch.py
 
 demo: $(STAMP)
 	$(BIN)/lscube demo --out demo --overwrite
@@ -34,5 +38,5 @@ serve: $(STAMP)
 	$(BIN)/python -m tests.servers
 
 clean:
-	rm -rf $(VENV) demo bench.json build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) lscube/products/report/web/libraries demo bench.json build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,131 @@
+"""Quick looks in a notebook: each function gives a Matplotlib figure, without choosing a backend."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import odc.geo.xr  # noqa: F401 - registers the .odc accessor
+import xarray as xr
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from lscube.evaluate.cube_picture import COLOURS as REASONS
+from lscube.evaluate.cube_picture import reason_image
+from lscube.evaluate.picture import COLOURS as CONFUSION
+from lscube.evaluate.picture import MOST_PIXELS, confusion_image, true_colour
+from lscube.grid import bounds_of
+
+WIDTH = 6.0
+"""Inches of a panel."""
+
+
+class ShownFigure(Figure):
+    """A figure that a notebook shows, whatever its backend."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=90)
+        return buffer.getvalue()
+
+
+def rgb(cube: xr.Dataset) -> Figure:
+    """Draw the images before and after in true colour.
+
+    Parameters
+    ----------
+    cube
+        From `lscube.open_cube`; its first three bands are red, green, blue.
+    """
+    small = _thin(cube[["pre", "post"]])
+    return _panels(
+        {"before": true_colour(small["pre"]), "after": true_colour(small["post"])}, small
+    )
+
+
+def probability(mapped: xr.Dataset) -> Figure:
+    """Draw a map's landslide probability; grey where it is not known.
+
+    Parameters
+    ----------
+    mapped
+        From `lscube.map_region` or `lscube.mapping.open_map`.
+    """
+    small = _thin(mapped[["probability"]])
+    figure = _panels({"landslide probability": small["probability"].to_numpy()}, small)
+    axes = figure.axes[0]
+    axes.set_facecolor("0.7")
+    figure.colorbar(axes.images[0], ax=axes, shrink=0.7)
+    return figure
+
+
+def observed(dataset: xr.Dataset) -> Figure:
+    """Draw why pixels are unusable, before and after; white where they are usable.
+
+    Parameters
+    ----------
+    dataset
+        A cube or a map.
+    """
+    small = _thin(dataset[["observed"]])
+    flags = small["observed"].to_numpy()
+    sides = {"before": flags & 0xFF, "after": flags >> 8}
+    images = {
+        f"{side}: {np.mean(bits == 0):.1%} usable": reason_image(bits)
+        for side, bits in sides.items()
+    }
+    figure = _panels(images, small)
+    words = {
+        str(reason.name).lower().replace("_", " "): colour for reason, colour in REASONS.items()
+    }
+    return _explained(figure, words)
+
+
+def confusion(
+    cube: xr.Dataset, probability: xr.DataArray, labels: xr.DataArray, threshold: float = 0.5
+) -> Figure:
+    """Draw right and wrong over the image after; dark where nothing is compared.
+
+    Parameters
+    ----------
+    cube, probability, labels
+        On one grid; labels as from `lscube.learn.make_labels`.
+    threshold
+        Probability from which a pixel counts as landslide.
+    """
+    together = xr.Dataset({"post": cube["post"], "found": probability, "true": labels})
+    small = _thin(together)
+    image = confusion_image(small["post"], small["found"], small["true"], threshold)
+    return _explained(_panels({"against the reference": image}, small), CONFUSION)
+
+
+def _thin(dataset: xr.Dataset) -> xr.Dataset:
+    """No more pixels than a screen has, computed."""
+    step = max(1, -(-max(dataset.sizes["y"], dataset.sizes["x"]) // MOST_PIXELS))
+    every: Any = {"y": slice(None, None, step), "x": slice(None, None, step)}
+    return dataset.isel(every).compute()
+
+
+def _panels(images: Mapping[str, npt.NDArray[Any]], dataset: xr.Dataset) -> ShownFigure:
+    """Images beside each other, in kilometres."""
+    west, south, east, north = (value / 1000 for value in bounds_of(dataset.odc.geobox))
+    height = WIDTH * float(np.clip((north - south) / (east - west), 0.3, 2.0)) + 0.8
+    figure = ShownFigure(figsize=(WIDTH * len(images), height), layout="constrained")
+    for axes, (title, image) in zip(
+        figure.subplots(1, len(images), squeeze=False).flat, images.items(), strict=True
+    ):
+        shown: Any = {"vmin": 0, "vmax": 1, "cmap": "magma"} if image.ndim == 2 else {}
+        axes.imshow(image, extent=(west, east, south, north), interpolation="nearest", **shown)
+        axes.set(title=title, xlabel="easting (km)", ylabel="northing (km)")
+        axes.ticklabel_format(useOffset=False)
+    return figure
+
+
+def _explained(figure: ShownFigure, colours: Mapping[str, Any]) -> ShownFigure:
+    """Say below what the colours are."""
+    patches = [Patch(color=colour, label=name) for name, colour in colours.items()]
+    figure.legend(handles=patches, loc="outside lower center", ncols=4)
+    return figure
