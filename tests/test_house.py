@@ -12,7 +12,9 @@ import lscube
 PACKAGE = Path(lscube.__file__).parent
 
 # Every room may use these; they import nothing of lscube but each other.
-FOUNDATION = {"drawing", "errors", "settings", "files", "scores", "probabilities", "manifest"}
+FOUNDATION = {
+    *("drawing", "errors", "settings", "files", "scores", "probabilities", "manifest", "markup"),
+}
 
 ROOMS = {
     "errors": set(),
@@ -22,6 +24,8 @@ ROOMS = {
     "scores": set(),
     "probabilities": set(),
     "manifest": set(),
+    "markup": set(),
+    "plot": {"cube", "evaluate", "mapping", "grid"},
     "progress": {"mapping"},
     "cluster": set(),
     "grid": set(),
@@ -33,9 +37,10 @@ ROOMS = {
     "mapping": {"learn", "cube", "grid", "catalog"},
     "evaluate": {"learn", "mapping", "cube", "events", "grid"},
     "simulate": {"grid", "terrain", "events"},
+    "products": {"mapping", "cube", "evaluate", "terrain", "events", "grid"},
 }
 # These chain the rooms and may use any of them, but not the command line.
-FREE = {"jobs", "demo", "calibration", "experiments"}
+FREE = {"jobs", "inventories", "demo", "calibration", "experiments", "reporting", "deliveries"}
 TOP = {"cli", "__main__", "__init__"}
 
 HEAVY = {"tensorflow", "keras", "jax", "torch"}

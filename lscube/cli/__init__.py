@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from lscube import __version__
-from lscube.cli import experiment, maps, models, scenes
+from lscube.cli import experiment, inventory, maps, models, publish, report, scenes
 from lscube.errors import LscubeError, exit_code
 
 
@@ -40,9 +40,13 @@ for _command in (
     maps.plan,
     maps.predict,
     maps.evaluate,
+    inventory.inventory,
     maps.demo,
     scenes.events,
     models.model,
+    report.report,
+    publish.publish,
+    publish.reproduce,
     experiment.experiment,
 ):
     lscube.add_command(_command)
