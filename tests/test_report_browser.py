@@ -339,6 +339,9 @@ def test_a_number_is_found_and_one_that_is_not_is_said(visit):
     assert page.locator("#card").is_hidden()
     page.fill("#find", "")
     assert page.locator("#found").text_content() == ""
+    page.fill("#find", "4")
+    page.locator("#list button").first.click()
+    assert page.locator("#found").text_content() == ""
     page.fill("#find", "3")
     page.click("#show")
     visit.eventually(lambda: in_view(visit, "#card"))

@@ -159,6 +159,7 @@
   function select(place, from) {
     hide();
     current = place;
+    if (from !== "find") byId("found").textContent = "";
     origin = from === "list" ? `#list [data-place="${place}"]` : null;
     shapes[place].setStyle(chosen).bringToFront();
     byId("card-title").textContent = `Landslide ${ids[place]}`;
