@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from scipy.ndimage import gaussian_filter
 
-from lscube.products.inventory import cell_areas as module
 from lscube.products.inventory.attributes import to_map
 from lscube.products.inventory.cell_areas import cell_areas
 from lscube.products.inventory.outlines import draw
@@ -85,12 +84,8 @@ def test_any_polygons_are_counted(
     outlines = shapely.difference(discs, shapely.buffer(shapely.points(places), 4))
     outlines[0] = shapely.union_all(outlines[:2])
     outlines[2:4] = shapely.reverse(outlines[2:4])
-    earlier, module.EDGES = module.EDGES, edges
     cells = cells_of(18, 18, 17.3)
-    try:
-        found = cell_areas(outlines, cells)
-    finally:
-        module.EDGES = earlier
+    found = cell_areas(outlines, cells, edges)
     np.testing.assert_allclose(found, one_by_one(outlines, cells), atol=1e-4)
 
 

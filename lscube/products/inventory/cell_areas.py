@@ -14,13 +14,13 @@ from lscube.products.inventory.table import Integers
 Metres = NDArray[np.float64]
 
 EDGES = 2**20
-"""Edges of outlines that are worked on at once."""
+"""So many need some 200 MB."""
 
 ROUNDING = 1e-6
 """Square metres below which an area is what rounding left; of outlines along pixels nothing is left."""
 
 
-def cell_areas(outlines: Outlines, cells: GeoBox) -> Metres:
+def cell_areas(outlines: Outlines, cells: GeoBox, edges: int = EDGES) -> Metres:
     """Square metres of polygons in each cell; where polygons overlap, each counts.
 
     Every edge adds what lies to the east of it within its rows of cells, and takes it away where the
@@ -33,6 +33,8 @@ def cell_areas(outlines: Outlines, cells: GeoBox) -> Metres:
         Polygons and MultiPolygons in the cells' CRS, within the cells.
     cells
         North up, in metres.
+    edges
+        Edges of outlines that are worked on at once.
 
     Returns
     -------
@@ -44,8 +46,8 @@ def cell_areas(outlines: Outlines, cells: GeoBox) -> Metres:
     # Right of the last column lies what ends there, and what that passes on.
     east_of = np.zeros((rows, columns + 2))
     starts, ends = _edges(outlines)
-    for first in range(0, len(starts), EDGES):
-        part = slice(first, first + EDGES)
+    for first in range(0, len(starts), edges):
+        part = slice(first, first + edges)
         corners = np.stack([starts[part], ends[part]], axis=1)
         _add(east_of, corners[..., 0] - west, north - corners[..., 1], size)
     areas: Metres = np.cumsum(east_of, axis=1)[:, :columns]
