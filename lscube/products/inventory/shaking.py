@@ -8,6 +8,7 @@ off at the ShakeMap's border (https://usgs.github.io/shakemap/manual4_0/tg_outpu
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -53,6 +54,7 @@ class Shaking:
         if not len(longitude):
             return np.zeros(0)
         from scipy.interpolate import LinearNDInterpolator
+        from scipy.spatial import QhullError
 
         middle = np.array([longitude[0], latitude[0]])
         narrow = np.array([np.cos(np.radians(middle[1])), 1.0])
@@ -65,7 +67,12 @@ class Shaking:
 
         logarithmic = self.quantity == "pga_percent_g"
         values = np.log(self.values) if logarithmic else self.values
-        field = LinearNDInterpolator(flat(self.points), values)
+        try:
+            field = LinearNDInterpolator(flat(self.points), values)
+        except QhullError:
+            raise InventoryError(
+                f"Expected contours that enclose some ground, found points on a line; {_ADVICE}."
+            ) from None
         found: NDArray[np.float64] = field(flat(np.stack([longitude, latitude], axis=1)))
         return np.asarray(np.exp(found) if logarithmic else found)
 
@@ -98,13 +105,34 @@ def read_shaking(path: Path) -> Shaking:
     every, place = np.unique(np.concatenate(points), axis=0, return_index=True)
     if len(every) < 3:
         raise InventoryError(f"Expected contours in {path}, found {len(every)} points; {_ADVICE}.")
+    if np.linalg.matrix_rank(every - every[0], rtol=1e-6) < 2:
+        raise InventoryError(
+            f"Expected contours that enclose some ground in {path}, found points on a line; {_ADVICE}."
+        )
     return Shaking(quantities.pop(), every, np.concatenate(values)[place])
+
+
+def check_shaking(shaking: Sequence[Shaking]) -> None:
+    """Refuse two ShakeMaps of one quantity.
+
+    Raises
+    ------
+    InventoryError
+        Names the quantity that is there twice.
+    """
+    quantities = [contours.quantity for contours in shaking]
+    for quantity in quantities:
+        if quantities.count(quantity) > 1:
+            raise InventoryError(
+                f"Expected contours of each quantity once, got those of {quantity} "
+                f"{quantities.count(quantity)} times; {_ADVICE}."
+            )
 
 
 def _features(path: Path) -> list[dict[str, Any]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        features: list[dict[str, Any]] = content["features"]
+        features: Any = content["features"]
     except OSError as error:
         raise InventoryError(
             f"Expected contours at {path}, but {error.strerror or error}; {_ADVICE}."
@@ -113,13 +141,18 @@ def _features(path: Path) -> list[dict[str, Any]]:
         raise InventoryError(
             f"Expected a GeoJSON FeatureCollection in {path}, found something else; {_ADVICE}."
         ) from None
+    if not isinstance(features, list) or not all(isinstance(each, dict) for each in features):
+        raise InventoryError(
+            f"Expected a GeoJSON FeatureCollection in {path}, found something else; {_ADVICE}."
+        )
     if not features:
         raise InventoryError(f"Expected contours in {path}, found none; {_ADVICE}.")
     return features
 
 
 def _quantity(path: Path, feature: dict[str, Any]) -> Quantity:
-    units = str((feature.get("properties") or {}).get("units", "")).lower()
+    said = feature.get("properties")
+    units = str(said.get("units", "") if isinstance(said, dict) else "").lower()
     # Spectral accelerations have the same unit.
     if units not in _UNITS or "psa" in path.name.lower():
         raise InventoryError(
@@ -133,7 +166,14 @@ def _contour(path: Path, feature: dict[str, Any]) -> tuple[Any, float]:
     try:
         value = float(feature["properties"]["value"])
         line = shapely.force_2d(shape(feature["geometry"]))
-    except (KeyError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError):
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        IndexError,
+        shapely.errors.ShapelyError,
+    ):
         value, line = np.nan, shapely.Point()
     if not np.isfinite(value) or value <= 0 or "LineString" not in line.geom_type:
         raise InventoryError(
