@@ -550,7 +550,7 @@ def test_an_inventory_goes_with_its_rules_and_totals(made, tmp_path, capsys):
     capsys.readouterr()
     for wrong, said in (
         (files[0], "found something else"),
-        (str(tmp_path / "none.json"), "No such file"),
+        (str(tmp_path / "none.json"), "found no such file"),
     ):
         given = ["--summary", wrong, "--out", str(tmp_path / "other")]
         assert main(["publish", *command, *given]) == 2
