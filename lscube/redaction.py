@@ -53,29 +53,32 @@ _WORDS = (
 )
 """What makes the name of a setting, variable, header or parameter the name of a secret."""
 
-_QUOTE = r"\\*[\"']"
-_VALUE = r"(?:\\*\"(?:[^\"\\]|\\[^\"])*\\*\"|\\*'(?:[^'\\]|\\[^'])*\\*'|[^\s\"'<>,;&)}\]]+)"
+# Possessive (`++`) and bounded, so that any text takes time in proportion to its length.
+_QUOTE = r"\\*+[\"']"
+_QUOTED = rf"(?P<quote>{_QUOTE})(?:(?!(?P=quote))(?:\\.|[^\r\n]))*+(?P=quote)?"
+"""To the same quote, with as many backslashes before it; what was cut off ends with its line."""
 
 _NAMED = re.compile(
-    rf"((?:[\w.-]*(?:{_WORDS})[\w.-]*|\b(?:sig|auth|pwd|sas))(?:{_QUOTE})?\s*(?:[=:]|%3D)\s*){_VALUE}",
+    rf"(?<![\w.-])(?P<name>(?=[\w.-]*?(?:{_WORDS})|(?:sig|auth|pwd|sas)(?![\w.-]))"
+    rf"[\w.-]++(?:{_QUOTE})?\s*+(?:[=:]|%3D)\s*+)(?:{_QUOTED}|[^\s\"'<>,;&)}}\]]++)",
     re.IGNORECASE,
 )
 """`NAME=value`, `name: value`, `"name": "value"`, and with the quotes escaped."""
 
 _HEADER = re.compile(
-    rf"(\b(?:proxy-)?authorization(?:{_QUOTE})?\s*[=:,]\s*)(?:({_QUOTE}).*?\2|[^\r\n]+)",
+    rf"(?P<name>\b(?:proxy-)?authorization(?:{_QUOTE})?\s*+[=:,]\s*+)(?:{_QUOTED}|[^\r\n]++)",
     re.IGNORECASE,
 )
 """A header takes all its line: a scheme and what follows it."""
 
-_SCHEME = re.compile(r"\b(basic|bearer|negotiate|sharedkey)\s+[\w.~+/:=-]{6,}", re.IGNORECASE)
+_SCHEME = re.compile(r"\b(basic|bearer|negotiate|sharedkey)\s++[\w.~+/:=-]{6,}+", re.IGNORECASE)
 
-_LOGIN = re.compile(r"(://)[^\s/'\"<>@:]*:(?!\d+/)[^\s'\"<>]*@")
+_LOGIN = re.compile(r"(://)[^\s/'\"<>@:]{0,200}+:(?!\d+/)[^\s'\"<>]{0,400}@")
 """User and password, whatever stands in the password."""
 
 _SHAPES = re.compile(
-    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?|\bya29\.[\w-]+|\bgh[pousr]_\w{20,}"
-    r"|\bglpat-[\w-]{16,}|\bhf_\w{20,}|\bxox[abprs]-[\w-]{8,}"
+    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|(?<![\w-])eyJ[\w-]{8,}+\.[\w-]++(?:\.[\w-]*+)?|\bya29\.[\w-]++"
+    r"|\bgh[pousr]_\w{20,}+|\bhf_\w{20,}+|(?<![\w-])(?:glpat-[\w-]{16,}+|xox[abprs]-[\w-]{8,}+)"
 )
 """Keys and tokens that are known by their look: AWS, JSON web tokens, Google, GitHub, GitLab and others."""
 
@@ -107,10 +110,14 @@ def redacted(text: str, environment: Mapping[str, str] | None = None) -> str:
         text = text.replace(secret, HIDDEN)
     text = _KEY_BLOCK.sub(rf"\1 {HIDDEN}", text)
     text = _LOGIN.sub(r"\1", unsigned(text))
-    text = _HEADER.sub(rf"\1{HIDDEN}", text)
-    text = _NAMED.sub(rf"\1{HIDDEN}", text)
+    text = _NAMED.sub(_hide, _HEADER.sub(_hide, text))
     text = _SCHEME.sub(rf"\1 {HIDDEN}", text)
     return _SHAPES.sub(HIDDEN, text)
+
+
+def _hide(found: re.Match[str]) -> str:
+    quote = found["quote"] or ""
+    return f"{found['name']}{quote}{HIDDEN}{quote}"
 
 
 def is_secret(name: str) -> bool:
