@@ -89,8 +89,8 @@ def logging_to_stderr(settings: LogSettings) -> Iterator[None]:
     root, before, level = logging.getLogger(), _state.settings, logging.getLogger().level
     handler = _make_handler(settings)
     hook, sys.excepthook = sys.excepthook, _print_redacted
+    _state.settings, _state.run = settings, ""
     with _redacting(), _adopted():
-        _state.settings, _state.run = settings, ""
         root.addHandler(handler)
         root.setLevel(min(root.level or logging.WARNING, handler.level))
         logging.captureWarnings(True)
@@ -114,24 +114,29 @@ def log_for_good(settings: LogSettings | None) -> None:
 
 
 def adopt() -> None:
-    """Take over the loggers that Dask gave handlers of its own, where this process logs by `LogSettings`."""
-    if _state.settings is not None:
-        for name in _ROOTS:
-            logger = logging.getLogger(name)
-            logger.handlers.clear()
-            logger.propagate = True
+    """Take over the loggers that Dask gave handlers of its own, where this process logs by `LogSettings`.
+
+    What Dask says at level info is of the cluster's life, not of the job's: it shows from debug on.
+    """
+    if _state.settings is None:
+        return
+    for name in _ROOTS:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        if _state.settings.level != "debug":
+            logger.setLevel(max(logger.level, logging.WARNING))
 
 
 @contextmanager
 def _adopted() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in _ROOTS]
-    kept = [([*logger.handlers], logger.propagate) for logger in loggers]
-    for logger in loggers:
-        logger.handlers.clear()
-        logger.propagate = True
+    kept = [([*logger.handlers], logger.propagate, logger.level) for logger in loggers]
+    adopt()
     yield
-    for logger, (handlers, propagate) in zip(loggers, kept, strict=True):
+    for logger, (handlers, propagate, level) in zip(loggers, kept, strict=True):
         logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 def _make_handler(settings: LogSettings) -> logging.Handler:

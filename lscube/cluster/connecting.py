@@ -16,6 +16,7 @@ from lscube.cluster.local import open_local
 from lscube.cluster.versions import check_versions
 from lscube.cluster.watching import watched_logs
 from lscube.errors import ClusterError
+from lscube.logs import adopt
 from lscube.settings import ClusterSettings, make_cluster
 
 logger = logging.getLogger("lscube.cluster")
@@ -69,6 +70,9 @@ def connect(
     if settings.where == "threads":
         yield None
         return
+    import distributed  # noqa: F401 - before `adopt`: it gives its loggers handlers
+
+    adopt()
     with openers.get(settings.where, open_address)(settings) as link:
         _wait_for_workers(link, settings.wait, say)
         check_versions(link.client)

@@ -24,9 +24,17 @@ _SCHEDULER = {"cpu": "1", "memory": "4Gi"}
 def operator() -> Any:
     """The class that makes clusters by Dask's operator."""
     try:
+        import kr8s
         from dask_kubernetes.operator import KubeCluster
     except ImportError:
         raise MissingExtraError("A cluster of Kubernetes", "kubernetes") from None
+    try:
+        kr8s.api().version()
+    except _errors() as error:
+        # Asked before: a KubeCluster that found no Kubernetes would look for it again when Python ends.
+        raise cannot_start(
+            "a cluster on Kubernetes", error, "look whether `kubectl version` finds the server"
+        ) from None
     return KubeCluster
 
 

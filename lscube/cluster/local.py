@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -110,5 +111,6 @@ def _options(settings: ClusterSettings, shares: Shares, gpu: dict[str, str]) -> 
         "nthreads": shares.threads,
         "memory_limit": shares.memory,
         "resources": resources(settings.gpu),
+        "silence_logs": logging.WARNING,
         "env": {**worker_environment(settings.gpu), **gpu},
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from lscube.logs import LogSettings, adopt, current_settings, log_for_good
+from lscube.logs import LogSettings, current_settings, log_for_good
 
 
 @contextmanager
@@ -22,9 +22,9 @@ def watched_logs(client: Any, owned: bool) -> Iterator[None]:
     """
     from lscube.cluster.plugin import Logging
 
-    adopt()
     settings: LogSettings | None = current_settings() if owned else None
-    client.run_on_scheduler(log_for_good, None)
+    if getattr(client.cluster, "scheduler", None) is None:  # else it is in this process
+        client.run_on_scheduler(log_for_good, None)
     client.register_plugin(Logging(settings))
     try:
         yield
