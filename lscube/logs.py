@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import sys
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -48,6 +47,7 @@ class _State:
 
 
 _state = _State()
+_for_good: list[AbstractContextManager[None]] = []
 
 
 def new_job() -> str:
@@ -108,9 +108,9 @@ def logging_to_stderr(settings: LogSettings) -> Iterator[None]:
 
 def log_for_good(settings: LogSettings | None) -> None:
     """Log as the settings say until this process ends: for workers; without settings only hide secrets."""
-    stack = contextlib.ExitStack()
-    stack.enter_context(_redacting() if settings is None else logging_to_stderr(settings))
-    stack.pop_all()
+    context = _redacting() if settings is None else logging_to_stderr(settings)
+    context.__enter__()
+    _for_good.append(context)
 
 
 def adopt() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,7 @@ def scheduler(folder: Path, preload: str = "") -> Iterator[str]:
     """A scheduler; gives its address."""
     port = free_port()
     with started(folder, ["scheduler", "--host", HOST, "--port", str(port)], preload):
+        wait_for(lambda: listens(port))
         yield f"tcp://{HOST}:{port}"
 
 
@@ -61,6 +64,20 @@ def worker(
     words += ["--local-directory", str(folder), "--death-timeout", "60"]
     with started(folder, words, preload, environment) as process:
         yield process
+
+
+def listens(port: int) -> bool:
+    """Whether a program listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def wait_for(happened: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until something has happened."""
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def is_alive(pid: int) -> bool:

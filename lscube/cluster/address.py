@@ -23,8 +23,15 @@ def open_address(settings: ClusterSettings) -> Iterator[Link]:
     with ExitStack() as stack:
         try:
             client = stack.enter_context(client_of(address, timeout))
-        # A timeout is an OSError; a ValueError: no such protocol; the others: it speaks another language.
-        except (OSError, ValueError, ImportError, KeyError, AssertionError, TypeError) as error:
+        except (ImportError, KeyError, AssertionError, TypeError) as error:
+            raise ClusterError(
+                f"Expected a Dask scheduler at {address}, but what answers there speaks another version's "
+                f"language ({type(error).__name__}); use one image or environment for all."
+            ) from error
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # a timeout is an OSError; ValueError: no such protocol
             raise ClusterError(
                 f"Expected a Dask scheduler at {address}, but none answered within {timeout:g} s "
                 f"({type(error).__name__}); start one with `dask scheduler`, or correct the address."

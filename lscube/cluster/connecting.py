@@ -11,7 +11,7 @@ from lscube.cluster.address import open_address
 from lscube.cluster.gateway import open_gateway
 from lscube.cluster.hpc import open_hpc
 from lscube.cluster.kubernetes import open_kubernetes
-from lscube.cluster.link import Link, Way
+from lscube.cluster.link import Link, Way, counted
 from lscube.cluster.local import open_local
 from lscube.cluster.versions import check_versions
 from lscube.cluster.watching import watched_logs
@@ -97,26 +97,26 @@ def _wait_for_workers(link: Link, seconds: float, say: Callable[[str], object]) 
     """Wait until all workers have come, or the time is over and some have."""
     client = link.client
     if len(client.nthreads()) < link.workers:
-        say(f"Waiting for {link.workers} workers of {link.name}")
+        say(f"Waiting for {counted(link.workers)} of {link.name}")
     try:
         client.wait_for_workers(link.workers, timeout=seconds)
     except OSError as error:  # a timeout, or a scheduler that is gone
         came = len(client.nthreads()) if client.status == "running" else 0
         if not came:
             raise ClusterError(
-                f"Expected {link.workers} workers of {link.name}, but none came within {seconds:g} s; look "
+                f"Expected {counted(link.workers)} of {link.name}, but none came within {seconds:g} s; look "
                 f"at {link.look}, or give it more time (cluster.wait)."
             ) from error
         logger.warning(
-            "%d of %d workers of %s came within %g s: the job begins with them; look at %s",
-            *(came, link.workers, link.name, seconds, link.look),
+            "%d of %s of %s came within %g s: the job begins with them; look at %s",
+            *(came, counted(link.workers), link.name, seconds, link.look),
         )
 
 
 def _tell(link: Link, say: Callable[[str], object]) -> None:
     threads = link.client.nthreads()
     dashboard = link.client.dashboard_link
-    say(f"Cluster: {link.name}, {len(threads)} workers, {sum(threads.values())} threads")
+    say(f"Cluster: {link.name}, {counted(len(threads))}, {sum(threads.values())} threads")
     say(f"Dashboard: {dashboard}")
     logger.info(
         "Connected to %s", link.name,

@@ -40,16 +40,25 @@ def client_of(cluster: Any, timeout: float = ANSWER) -> Iterator[Any]:
     """A client of a cluster, or of a scheduler's address, until the end of the block."""
     import distributed
 
+    client: Any = object.__new__(distributed.Client)
     with warnings.catch_warnings():
         # `check_versions` says it in one sentence, and refuses what cannot work.
         warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
-        client: Any = distributed.Client(  # type: ignore[no-untyped-call]
-            cluster, timeout=timeout, set_as_default=False
-        )
+        try:
+            client.__init__(cluster, timeout=timeout, set_as_default=False)
+        except BaseException:
+            # Otherwise Dask tries to close, when Python deletes it, what was never open; for a minute.
+            client.status = "closed"
+            raise
     try:
         yield client
     finally:
         client.close(timeout=5)
+
+
+def counted(workers: int) -> str:
+    """A number of workers in words."""
+    return "1 worker" if workers == 1 else f"{workers} workers"
 
 
 def cannot_start(what: str, error: BaseException, advice: str) -> ClusterError:

@@ -87,7 +87,9 @@ def open_local(settings: ClusterSettings) -> Iterator[Link]:
         stack.enter_context(dask.config.set(DASK_SETTINGS))
         try:
             cluster = stack.enter_context(
-                distributed.SpecCluster(workers, scheduler)  # type: ignore[no-untyped-call]
+                distributed.SpecCluster(  # type: ignore[no-untyped-call]
+                    workers, scheduler, silence_logs=logging.WARNING
+                )
             )
         except (OSError, RuntimeError) as error:
             raise cannot_start(

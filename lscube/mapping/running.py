@@ -148,7 +148,8 @@ class Workers:
         import distributed
 
         while self.client.status == "running":
-            with contextlib.suppress(TimeoutError):
+            # `wait` asks the current client, which this one need not be.
+            with contextlib.suppress(TimeoutError), self.client.as_current():
                 distributed.wait(  # type: ignore[no-untyped-call]
                     futures, timeout=1, return_when="FIRST_COMPLETED"
                 )
