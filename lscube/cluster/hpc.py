@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -90,16 +90,44 @@ def open_hpc(settings: ClusterSettings, make: Callable[[str], Any] = jobqueue) -
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(DASK_SETTINGS))
         try:
-            cluster = stack.enter_context(jobqueue_class(**job_options(settings, system)))
-            cluster.scale(jobs=workers)
+            cluster = jobqueue_class(**job_options(settings, system))
+            stack.callback(_close, cluster)
+            cluster.sync(_submit, cluster, workers)
             client = stack.enter_context(client_of(cluster))
         except (OSError, RuntimeError, ValueError) as error:
             raise cannot_start(
-                f"workers as jobs of {system}", error,
+                f"workers as jobs of {system}", _reason(error),
                 f"look at {_SYSTEMS[system][2]} and at jobqueue.{system} in Dask's configuration",
             ) from None  # fmt: skip
         look = f"{_SYSTEMS[system][2]}, the jobs' logs, and whether nodes reach {cluster.scheduler_address}"
         yield Link(client, f"jobs of {system}", workers, look)
+
+
+async def _submit(cluster: Any, jobs: int) -> None:
+    """Submit jobs, and wait for it: that one was refused would otherwise only be logged."""
+    cluster.scale(jobs=jobs)
+    await cluster._correct_state()
+
+
+def _close(cluster: Any) -> None:
+    """Cancel the jobs, and close the scheduler."""
+    _give_up_refused(cluster._created)
+    cluster.close()
+
+
+def _give_up_refused(jobs: Iterable[Any]) -> None:
+    """dask-jobqueue 0.9 keeps a job that was refused as one that is to come; Dask would not close then."""
+    from distributed.core import Status
+
+    for job in jobs:
+        if job.status == Status.created:
+            job.status = Status.failed
+
+
+def _reason(error: Exception) -> Exception:
+    """With what the batch system said, where it refused."""
+    _, refused, said = str(error).rpartition("stderr:")
+    return RuntimeError(said.strip()) if refused and said.strip() else error
 
 
 def _known(settings: ClusterSettings) -> str:
