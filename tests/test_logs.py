@@ -13,8 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lscube import jobs
 from lscube.cli import main
 from lscube.logs import LogSettings, belongs_to, current_run, logging_to_stderr, say
+from lscube.products import run_id
+from lscube.settings import make_job
+from tests.map_job import CARD, SETTINGS, StandIn
+from tests.scenes import EVENT_TIME, inner_area, simple_event
 from tests.servers.files import range_server
 from tests.test_redaction import FORMS, SECRETS
 from tests.test_redaction import said as formed
@@ -88,6 +93,16 @@ def test_afterwards_all_is_as_before():
     with logging_to_stderr(JOB):
         assert state() != before
     assert state() == before
+
+
+class Stumbling(StandIn):
+    """Fails once."""
+
+    def predict(self, windows):
+        if not (self.folder / "fell").exists():
+            (self.folder / "fell").touch()
+            raise RuntimeError("fell")
+        return super().predict(windows)
 
 
 def log_everywhere(text: str) -> None:
@@ -177,6 +192,31 @@ def test_every_command_logs_its_begin_and_its_end(lines, tmp_path):
     assert (error["level"], error["error"]) == ("error", "SettingsError")
     assert error["message"].startswith("Expected a job file at ")
     assert end["exit_code"] == 2
+
+
+def test_a_map_logs_its_begin_regions_failures_and_end(lines, tmp_path):
+    """Each with the run that the map itself is named after."""
+    simple_event(tmp_path)
+    content = {
+        "event": {"id": "e", "time": EVENT_TIME},
+        "area": {"aoi": inner_area()},
+        "source": {"catalogs": "items.json"},
+        "predict": SETTINGS.model_dump(exclude_unset=True),
+    }
+    store = tmp_path / "map.zarr"
+    with logging_to_stderr(JOB):
+        mapped = jobs.predict(make_job(content, tmp_path), Stumbling(CARD, tmp_path), store)
+    said = [line for line in lines() if line["logger"] == "lscube.mapping"]
+    assert {line["run"] for line in said} == {run_id(mapped)}
+    begin, *regions, end = said
+    assert begin["message"] == "Map begins"
+    assert (begin["store"], begin["todo"]) == (str(store), begin["regions"])
+    done = [line["region"] for line in regions if line["level"] == "info"]
+    assert len(set(done)) == len(done) == begin["regions"]
+    failed = [line for line in regions if line["level"] == "warning"]
+    assert [(line["error"], line["attempt"]) for line in failed] == [("RuntimeError", 1)]
+    assert all(line["seconds"] >= 0 for line in regions)
+    assert end["message"] == "Map is finished"
 
 
 def test_by_default_there_is_only_what_the_user_needs(capsys):

@@ -165,7 +165,7 @@ def test_workers_serve_what_they_count():
 
     with local_client() as client:
         ask(client, count)
-        (address, worker), *_ = client.scheduler_info(n_workers=-1)["workers"].values()
+        worker, *_ = client.scheduler_info(n_workers=-1)["workers"].values()
         served = content_of(f"http://{worker['host']}:{worker['services']['dashboard']}/metrics")
     found = counts(served)
     assert found["lscube_windows_total"] == 5
