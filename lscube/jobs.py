@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from lscube.calibration import calibrate
 from lscube.catalog import Scenes, find_scenes
+from lscube.cluster import check_folder, on_a_worker
 from lscube.cube import (
     PairQuality,
     Reading,
@@ -52,6 +53,7 @@ from lscube.mapping import (
     plan_map,
     trained_on,
 )
+from lscube.products.run import name_run
 from lscube.progress import map_progress, progress
 from lscube.scores import IGNORE
 from lscube.settings import Job, LabelSettings, TrainSettings
@@ -95,8 +97,19 @@ def cube_of(job: Job, scenes: Scenes | None = None) -> xr.Dataset:
     return open_cube(found, grid_of(job, found), job.cube, reading=reading_of(job, found))
 
 
-def make_cube(job: Job, store: Path) -> tuple[xr.Dataset, PairQuality, Lost]:
-    """Write the job's cube to a new store; also how well its images compare, and what was unreadable."""
+def make_cube(job: Job, store: Path, client: Any = None) -> tuple[xr.Dataset, PairQuality, Lost]:
+    """Write the job's cube to a new store; also how well its images compare, and what was unreadable.
+
+    Parameters
+    ----------
+    job
+        The job.
+    store
+        Folder to make.
+    client
+        A `distributed.Client` that computes (`lscube.cluster.computing_on`): its workers must see the folder.
+    """
+    check_folder(client, store.parent)
     lazy = cube_of(job)
     with progress("reading"):
         write_cube(lazy, store)
@@ -104,7 +117,9 @@ def make_cube(job: Job, store: Path) -> tuple[xr.Dataset, PairQuality, Lost]:
     return cube, measure_pair(cube), unreadable_items(cube)
 
 
-def train(jobs: Sequence[Job], folder: Path, parent: Path | None = None) -> LoadedModel:
+def train(
+    jobs: Sequence[Job], folder: Path, parent: Path | None = None, client: Any = None
+) -> LoadedModel:
     """Train one model on the areas and labels of several jobs, and save it to a new folder.
 
     Parameters
@@ -115,7 +130,12 @@ def train(jobs: Sequence[Job], folder: Path, parent: Path | None = None) -> Load
         New folder for the model.
     parent
         Folder of a saved model to begin from.
+    client
+        A `distributed.Client`, one of whose workers trains; None: this process.
     """
+    if client is not None:
+        parts = (list(jobs), folder.absolute(), parent and parent.absolute())
+        return on_a_worker(client, folder, train, *parts)
     check_room(folder)
     settings = _common_settings(jobs)
     events = [_training_event(job) for job in jobs]
@@ -157,8 +177,12 @@ def train_chips(
     resolution: float,
     out: Path,
     parent: Path | None = None,
+    client: Any = None,
 ) -> LoadedModel:
-    """Train a model on `train.npz` and `validation.npz` of a folder, and save it to a new one."""
+    """Train a model on `train.npz` and `validation.npz` of a folder, and save it; see `train`."""
+    if client is not None:
+        files = (folder.absolute(), settings, resolution, out.absolute())
+        return on_a_worker(client, out, train_chips, *files, parent and parent.absolute())
     check_room(out)
     training, validation = (read_chips(folder / f"{name}.npz") for name in ("train", "validation"))
     return fit_chips(training, validation, out, settings, resolution, parent=parent, say=tqdm.write)
@@ -207,8 +231,8 @@ def predict(
     scenes = scenes_of(job)
     reading = reading_of(job, scenes)
     grid = grid_of(job, scenes)
-    with map_progress(client.dashboard_link if client else None) as watch:
-        running = Running(client, watch=watch)
+    with map_progress() as watch:
+        running = Running(client, watch=watch, begun=name_run)
         return map_region(
             scenes, grid, models, store, job.cube, job.predict, reading, running, previous
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
+
+from lscube.logs import say
 
 if TYPE_CHECKING:
     from lscube.mapping import Progress
@@ -31,14 +32,12 @@ def progress(what: str) -> AbstractContextManager[object]:
 
 @contextmanager
 def map_progress(
-    dashboard: str | None = None, clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Callable[[Progress], None]]:
     """Show how far a map is: a bar on a terminal, else a line now and then, on standard error.
 
     Parameters
     ----------
-    dashboard
-        Address of a Dask dashboard, shown first.
     clock
         Seconds.
 
@@ -49,8 +48,6 @@ def map_progress(
     """
     from tqdm import tqdm
 
-    if dashboard:
-        print(f"Dashboard: {dashboard}", file=sys.stderr)
     # tqdm's own rate and time left would count what an earlier run did.
     bar = tqdm(disable=None, leave=False, bar_format="mapping |{bar:20}| {desc}")
     last = -PAUSE
@@ -61,7 +58,7 @@ def map_progress(
             now = clock()
             if now - last >= PAUSE or state.done == state.regions:
                 last = now
-                print(f"Mapping: {state}", file=sys.stderr)
+                say(f"Mapping: {state}")
             return
         bar.total, bar.n = state.regions, state.done
         bar.set_description_str(str(state))

@@ -14,6 +14,7 @@ from lscube import jobs, load_job, load_model
 from lscube.cluster import connect
 from lscube.cube import unreadable_items
 from lscube.errors import PARTIAL, LscubeError, exit_code
+from lscube.logs import say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,7 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("job", type=Path, help="TOML file with the job's settings")
     parser.add_argument("--data", type=Path, help="folder that the job's paths start from")
     parser.add_argument("--model", type=Path, help="saved model; without it one is trained")
-    parser.add_argument("--scheduler", help="address of a Dask scheduler that maps")
+    parser.add_argument(
+        "--cluster", "--scheduler", help="where it maps, as `lscube predict --cluster`"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to make")
     options = parser.parse_args(argv)
     try:
@@ -33,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             load_model(folder) if options.model or folder.exists() else jobs.train([job], folder)
         )
         store = options.out / "probability.zarr"
-        with connect(options.scheduler) as client:
+        with connect(options.cluster or job.cluster, say) as client:
             mapped = jobs.predict(job, model, store, client)
         if job.labels:
             scores = jobs.evaluate(
@@ -41,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
             print(f"MCC {scores['mcc']:.3f}, brightness threshold {scores['baseline']['mcc']:.3f}")
     except LscubeError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        say(f"Error: {error}")
         return exit_code(error)
     if lost := unreadable_items(mapped):
         print(f"Incomplete: items that could not be read: {lost}", file=sys.stderr)

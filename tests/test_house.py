@@ -14,6 +14,7 @@ PACKAGE = Path(lscube.__file__).parent
 # Every room may use these; they import nothing of lscube but each other.
 FOUNDATION = {
     *("drawing", "errors", "settings", "files", "scores", "probabilities", "manifest", "markup"),
+    *("redaction", "logs", "metrics"),
 }
 
 ROOMS = {
@@ -25,6 +26,9 @@ ROOMS = {
     "probabilities": set(),
     "manifest": set(),
     "markup": set(),
+    "redaction": set(),
+    "logs": set(),
+    "metrics": set(),
     "plot": {"cube", "evaluate", "mapping", "grid"},
     "progress": {"mapping"},
     "cluster": set(),
@@ -34,7 +38,7 @@ ROOMS = {
     "catalog": {"grid", "events"},
     "cube": {"grid", "terrain", "catalog"},
     "learn": {"cube", "terrain", "grid"},
-    "mapping": {"learn", "cube", "grid", "catalog"},
+    "mapping": {"learn", "cube", "grid", "catalog", "cluster"},
     "evaluate": {"learn", "mapping", "cube", "events", "grid"},
     "simulate": {"grid", "terrain", "events"},
     "products": {"mapping", "cube", "evaluate", "terrain", "events", "grid"},

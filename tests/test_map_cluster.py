@@ -17,6 +17,7 @@ from lscube.cli import main
 from lscube.cluster import connect
 from lscube.errors import ClusterError
 from lscube.mapping import Running, map_region
+from lscube.settings import ClusterSettings
 from tests.map_job import CARD, SETTINGS, StandIn, job, run
 from tests.scenes import EVENT_TIME, inner_area, simple_event
 from tests.test_map_runs import content
@@ -120,7 +121,7 @@ def test_no_scheduler_at_the_address(capsys):
         pytest.raises(
             ClusterError, match=r"Expected a Dask scheduler at tcp://127.0.0.1:9, but none"
         ),
-        connect("tcp://127.0.0.1:9", timeout=0.5),
+        connect(ClusterSettings(where="tcp://127.0.0.1:9", wait=0.5)),
     ):
         pass
     with pytest.raises(ClusterError, match="at nowhere://x, but none"), connect("nowhere://x"):

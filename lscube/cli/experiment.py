@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from lscube.cli.clusters import ClusterOptions, cluster_options
 from lscube.cli.options import PATH
 
 _CONFIG = click.argument("config", type=PATH)
@@ -48,14 +49,12 @@ def plan(config: Path) -> None:
     type=PATH,
     help="Folder of simulated twins, made once.  [default: lscube/twins in the user's cache]",
 )
-@click.option(
-    "--scheduler",
-    help="Address of a Dask scheduler whose workers see the same files; each makes one model at a time.",
-)
-def run(config: Path, out: Path | None, twins: Path | None, scheduler: str | None) -> None:
+@cluster_options
+def run(config: Path, out: Path | None, twins: Path | None, cluster: ClusterOptions) -> None:
     """Train, map and score all models; write results, figures and a page.
 
-    Interrupted and started again, it goes on with what is not done.
+    Interrupted and started again, it goes on with what is not done. With --cluster each worker makes one
+    model at a time; it must see the same folders.
 
     \b
     Example:
@@ -63,18 +62,21 @@ def run(config: Path, out: Path | None, twins: Path | None, scheduler: str | Non
     """
     from tqdm import tqdm
 
-    from lscube.cluster import connect
+    from lscube.cluster import check_folder
     from lscube.experiments import Execution, run_experiment
     from lscube.settings import load_experiment
 
     given = load_experiment(config)
     out = out or Path(given.experiment.name)
-    options = {"--out": out, "--twins": twins, "--scheduler": scheduler}
+    options = {"--out": out, "--twins": twins, "--cluster": cluster.cluster}
     words = [f" {name} {value}" for name, value in options.items() if value is not None]
     command = f"lscube experiment run {config}{''.join(words)}"
-    with connect(scheduler) as client:
+    twins = (twins or _cache()).resolve()
+    with cluster.connected(everything=False) as client:
+        for folder in (out.parent, twins):
+            check_folder(client, folder)
         execution = Execution(client, command, tqdm.write)
-        results = run_experiment(given, out.resolve(), (twins or _cache()).resolve(), execution)
+        results = run_experiment(given, out.resolve(), twins, execution)
     done = sum(model.status == "done" for model in results.models)
     click.echo(
         f"Wrote {out}: {done} of {len(results.models)} models; look at {out / 'results.html'}"

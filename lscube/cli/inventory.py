@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lscube.cli.clusters import ClusterOptions, cluster_options
 from lscube.cli.options import PATH, JobOptions, job_options
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ _PROBABILITY = click.FloatRange(min=0, max=1, min_open=True)
 @click.option(
     "--unfinished", is_flag=True, help="Take what is there of a map that is not finished."
 )
+@cluster_options
 def inventory(
     given: JobOptions,
     store: str,
@@ -72,6 +74,7 @@ def inventory(
     shakemaps: tuple[Path, ...],
     summary: Path | None,
     unfinished: bool,
+    cluster: ClusterOptions,
     **rules: Any,
 ) -> None:
     """Draw the landslides of a map as polygons with attributes.
@@ -102,8 +105,10 @@ def inventory(
     cell, density = density_grid or (None, None)
     settings = _settings({**rules, "cell": cell})
     shaking = [read_shaking(path) for path in shakemaps]
-    context = context_of(mapped, given.make() if given.names_job else None, cards)
-    found = write_inventory(mapped, out, settings, context, shaking, density)
+    job = given.make() if given.names_job else None
+    with cluster.connected(job.cluster if job else None):
+        context = context_of(mapped, job, cards)
+        found = write_inventory(mapped, out, settings, context, shaking, density)
     if summary is not None:
         write_summary(summary, found)
     for line in _describe(found, out):

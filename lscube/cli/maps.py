@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lscube.cli.clusters import ClusterOptions, cluster_options
 from lscube.cli.options import PATH, JobOptions, job_options
 from lscube.cli.partial import name_lost
 from lscube.errors import SettingsError
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     help="Zarr store to make or go on with: a path, or an address such as s3://bucket/map.zarr; a name that "
     "ends in .icechunk is an Icechunk repository.",
 )
-@click.option("--scheduler", help="Address of a Dask scheduler, such as tcp://host:8786.")
+@cluster_options
 @click.option(
     "--previous", help="An earlier map, whose regions that did not change are taken over."
 )
@@ -42,8 +43,8 @@ def predict(
     given: JobOptions,
     models: tuple[Path, ...],
     out: str,
-    scheduler: str | None,
     previous: str | None,
+    cluster: ClusterOptions,
 ) -> None:
     """Map landslide probability over an area, as Zarr.
 
@@ -54,16 +55,15 @@ def predict(
       lscube predict --job job.toml --model model --out probability.zarr
     """
     from lscube import jobs
-    from lscube.cluster import connect
     from lscube.cube import unreadable_items
     from lscube.learn import load_model
 
     job = given.make()
     loaded = [load_model(model) for model in models]
-    with connect(scheduler) as client:
+    with cluster.connected(job.cluster) as client:
         mapped = jobs.predict(job, loaded, out, client, previous)
-    rows, columns = mapped["probability"].shape
-    share = float(mapped["probability"].notnull().mean())
+        rows, columns = mapped["probability"].shape
+        share = float(mapped["probability"].notnull().mean())
     click.echo(f"Wrote {out}: {rows} x {columns} pixels, {share:.0%} of them mapped")
     name_lost(unreadable_items(mapped))
 
@@ -155,6 +155,7 @@ def _print_plan(found: MapPlan, machines: Machines) -> None:
 @click.option("--model", type=PATH, help="Folder of a saved model, for --chips.")
 @click.option("--out", type=PATH, required=True, help="JSON file with the scores to write.")
 @click.option("--picture", type=PATH, help="PNG to draw; by default beside --out.")
+@cluster_options
 def evaluate(
     given: JobOptions,
     store: str | None,
@@ -162,6 +163,7 @@ def evaluate(
     model: Path | None,
     out: Path,
     picture: Path | None,
+    cluster: ClusterOptions,
 ) -> None:
     """Compare a map with an inventory, or a model with chips: scores and a picture.
 
@@ -181,8 +183,9 @@ def evaluate(
         picture = picture or out.with_name("chips.png")
         _print_chips(jobs.evaluate_chips(chips, load_model(model), out, picture))
     elif store is not None:
-        picture = picture or out.with_name("quicklook.png")
-        _print_scores(jobs.evaluate(given.make(), store, out, picture))
+        picture, job = picture or out.with_name("quicklook.png"), given.make()
+        with cluster.connected(job.cluster):
+            _print_scores(jobs.evaluate(job, store, out, picture))
     click.echo(f"Wrote {out} and {picture}")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lscube.cli.clusters import ClusterOptions, cluster_options
 from lscube.cli.options import PATH, JobOptions, job_options
 
 if TYPE_CHECKING:
@@ -23,10 +24,18 @@ if TYPE_CHECKING:
     "(n, y, x), 8 bits; [train] alone counts.",
 )
 @click.option("--out", type=PATH, required=True, help="Folder of the model to make.")
-def train(given: JobOptions, parent: Path | None, chips: Path | None, out: Path) -> None:
+@cluster_options
+def train(
+    given: JobOptions,
+    parent: Path | None,
+    chips: Path | None,
+    out: Path,
+    cluster: ClusterOptions,
+) -> None:
     """Train a network on inventories, or on chips with masks, and save it.
 
-    Several --job train one network on several events. Interrupted, the same command goes on.
+    Several --job train one network on several events. Interrupted, the same command goes on. With --cluster
+    one worker trains (with --gpu, on its GPU); it must see the same folders.
 
     \b
     Examples:
@@ -39,9 +48,12 @@ def train(given: JobOptions, parent: Path | None, chips: Path | None, out: Path)
 
     if chips is not None:
         settings, resolution = given.make_chips_settings()
-        made = jobs.train_chips(chips, settings, resolution, out, parent)
+        with cluster.connected(everything=False) as client:
+            made = jobs.train_chips(chips, settings, resolution, out, parent, client)
     else:
-        made = jobs.train(given.make_all(), out, parent)
+        several = given.make_all()
+        with cluster.connected(several[0].cluster, everything=False) as client:
+            made = jobs.train(several, out, parent, client)
     card = made.card
     shown = [f"validation loss {card.scores['val_loss']:.4f}"]
     shown += [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from lscube.cli.clusters import ClusterOptions, cluster_options
 from lscube.cli.options import PATH, JobOptions, job_options
 from lscube.errors import PARTIAL
 
@@ -101,14 +102,14 @@ def publish(
     "--model", "models", type=PATH, multiple=True, help="Folder of a model, if not published."
 )
 @click.option("--data", type=PATH, help="Folder with masks of your own that the map was made with.")
-@click.option("--scheduler", help="Address of a Dask scheduler, such as tcp://host:8786.")
+@cluster_options
 def reproduce(
     item: str,
     out: str,
     source: tuple[str, ...],
     models: tuple[Path, ...],
     data: Path | None,
-    scheduler: str | None,
+    cluster: ClusterOptions,
 ) -> None:
     """Make a published map again, and say whether it is the same.
 
@@ -120,13 +121,12 @@ def reproduce(
       lscube reproduce published --out again.zarr
     """
     from lscube import deliveries
-    from lscube.cluster import connect
     from lscube.settings import PRESETS
 
     sources = tuple(
         one if one in PRESETS or "://" in one else Path(one).resolve() for one in source
     )
-    with connect(scheduler) as client:
+    with cluster.connected() as client:
         at_hand = deliveries.AtHand(sources, models, data)
         verdict = deliveries.reproduce(item, out, at_hand, client)
     _print_verdict(verdict)

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from lscube.cli.clusters import ClusterOptions, cluster_options
 from lscube.cli.options import PATH, JobOptions, job_options
 
 
@@ -48,6 +49,7 @@ from lscube.cli.options import PATH, JobOptions, job_options
 )
 @click.option("--title", default="", help="Of the page; by default the event.")
 @click.option("--out", type=PATH, required=True, help="HTML file to write.")
+@cluster_options
 def report(
     given: JobOptions,
     store: str,
@@ -59,6 +61,7 @@ def report(
     unfinished: bool,
     title: str,
     out: Path,
+    cluster: ClusterOptions,
 ) -> None:
     """Make one HTML file of a map, to be opened in any browser.
 
@@ -77,9 +80,9 @@ def report(
     # Here it is the map's inventory, not a job's labels.
     job = replace(given, inventory=None).make() if given.names_job else None
     settings = ReportSettings(edge=pixels, polygons=most, title=title)
-    made = reporting.report(
-        files, out, job, settings, shlex.join(_typed(click.get_current_context()))
-    )
+    typed = shlex.join(_typed(click.get_current_context()))
+    with cluster.connected(job.cluster if job else None):
+        made = reporting.report(files, out, job, settings, typed)
     drawn = counted(made.drawn, "landslide")
     click.echo(f"Wrote {out}: {made.size / 1e6:,.1f} MB, {drawn} drawn")
     if given.inventory and not made.landslides:

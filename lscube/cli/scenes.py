@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from lscube.cli.clusters import ClusterOptions, cluster_options
 from lscube.cli.options import PATH, JobOptions, job_options
 from lscube.cli.partial import name_lost
 
@@ -41,7 +42,8 @@ def search(given: JobOptions, out: Path | None) -> None:
 @job_options
 @click.option("--out", type=PATH, required=True, help="Zarr store to make.")
 @click.option("--picture", type=PATH, help="PNG to draw: both images, and why pixels are missing.")
-def cube(given: JobOptions, out: Path, picture: Path | None) -> None:
+@cluster_options
+def cube(given: JobOptions, out: Path, picture: Path | None, cluster: ClusterOptions) -> None:
     """Read scenes into a cube on one grid, as Zarr.
 
     \b
@@ -51,7 +53,9 @@ def cube(given: JobOptions, out: Path, picture: Path | None) -> None:
     from lscube import jobs
     from lscube.cube import describe_pair
 
-    made, quality, lost = jobs.make_cube(given.make(), out)
+    job = given.make()
+    with cluster.connected(job.cluster) as client:
+        made, quality, lost = jobs.make_cube(job, out, client)
     rows, columns = made["elevation"].shape
     click.echo(f"Wrote {out}: {rows} x {columns} pixels of {', '.join(made['band'].values)}")
     for note in (*made.attrs["pre_radiometry"], *made.attrs["post_radiometry"]):

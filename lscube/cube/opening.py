@@ -12,27 +12,15 @@ from typing import TypeVar
 import rasterio
 from rasterio.errors import RasterioError
 
+from lscube import metrics
 from lscube.catalog import Patience, Sign, access_options, unsigned
 from lscube.errors import SourceError
+from lscube.settings.gdal import GDAL_SETTINGS
 
 Result = TypeVar("Result")
 
 DRIVERS = ("GTiff", "JP2OpenJPEG")
 """Formats that may be opened; a VRT named `.tif` would open other files of its maker's choice."""
-
-GDAL_SETTINGS = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_HTTP_MULTIRANGE": "YES",
-    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
-    "GDAL_HTTP_CONNECTTIMEOUT": "20",
-    # A transfer slower than 1 kB/s for half a minute is dead.
-    "GDAL_HTTP_LOW_SPEED_TIME": "30",
-    "GDAL_HTTP_LOW_SPEED_LIMIT": "1000",
-    # Decoding JPEG 2000 in threads of its own, GDAL loses their errors and gives garbage instead.
-    "GDAL_NUM_THREADS": "1",
-    # By default GDAL keeps 5 % of the machine's memory in decoded blocks.
-    "GDAL_CACHEMAX": 128 * 2**20,
-}
 
 AGAIN = {"CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/"}
 """For attempts after the first: GDAL remembers that a file did not open and would not ask again."""
@@ -98,15 +86,21 @@ def read_from(
     for attempt in range(patience.attempts):
         try:
             again = AGAIN if attempt else {}
+            begun = time.perf_counter()
             with rasterio.Env(**GDAL_SETTINGS, **again, **access_options(href)):
-                return use(_open_files.get(href, sign))
+                result = use(_open_files.get(href, sign))
+            metrics.READS.labels("done").inc()
+            metrics.READ_SECONDS.inc(time.perf_counter() - begun)
+            return result
         except RasterioError as error:
             _open_files.forget(href, sign)
             reason = _root_of(error)
         if _is_lasting(href, reason):
             break
         if attempt + 1 < patience.attempts:
+            metrics.READS.labels("again").inc()
             time.sleep(patience.pause(attempt))
+    metrics.READS.labels("failed").inc()
     raise SourceError(
         f"Expected a GeoTIFF or JPEG 2000 image at {unsigned(href)}, but reading it "
         f"failed ({reason}); check the file or leave the item out."

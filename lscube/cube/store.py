@@ -28,7 +28,7 @@ def write_cube(cube: xr.Dataset, path: Path) -> None:
         )
     with appearing(path) as partial:
         shutil.rmtree(partial, ignore_errors=True)
-        storable(cube).to_zarr(partial, zarr_format=3, consolidated=False)
+        storable(cube).to_zarr(partial.absolute(), zarr_format=3, consolidated=False)
 
 
 def read_cube(path: Path) -> xr.Dataset:

@@ -34,6 +34,7 @@ from lscube.products.reproduce import (
     read_run,
     verdict_on,
 )
+from lscube.products.run import name_run
 from lscube.progress import map_progress, progress
 from lscube.settings import CubeSettings, PredictSettings, SourceSettings
 
@@ -104,8 +105,8 @@ def reproduce(
     grid = _grid_of(run, scenes)
     with progress("measuring the scenes"):
         reading = prepare_reading(scenes, grid, cube)
-    with map_progress(client.dashboard_link if client else None) as watch:
-        running = Running(client, watch=watch)
+    with map_progress() as watch:
+        running = Running(client, watch=watch, begun=name_run)
         settings = _predict_of(run)
         mapped = map_region(scenes, grid, loaded, out, cube, settings, reading, running)
     return verdict_on(run, mapped, moved)

@@ -124,7 +124,10 @@ def _manifest(experiment: Experiment, areas: dict[str, Area]) -> Manifest:
 
 
 def _job(job: Job) -> dict[str, Any]:
-    return {**job.model_dump(exclude={"train", "evaluate"}), "train_area": job.train.area}
+    return {
+        **job.model_dump(exclude={"train", "evaluate", "cluster"}),
+        "train_area": job.train.area,
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from lscube.errors import ModelError, StoreError
 from lscube.files import appearing, cannot_write
 from lscube.learn.card import CARD, Card, read_card
+from lscube.learn.presence import missing_package
 from lscube.probabilities import Calibration
 
 NETWORK = "model.keras"
@@ -71,6 +72,15 @@ class LoadedModel:
             run = _open(self.folder.resolve(), self.card.sha256, self.policy, self.engine)
             result: Floats = run(inputs)
         return np.asarray(result[..., 0], dtype=np.float32)
+
+    def missing(self) -> str | None:
+        """Say what this process lacks to predict with it; None where nothing is missing."""
+        path = self.folder / NETWORK
+        if not path.is_file():
+            return f"there is no file {path}"
+        if (found := digest(path)) != self.card.sha256:
+            return f"{path} is another network (sha256 {found[:12]}, not {self.card.sha256[:12]})"
+        return missing_package(self.engine)
 
 
 _LOCK = threading.Lock()
@@ -151,7 +161,8 @@ def load_model(folder: Path) -> LoadedModel:
     """
     card = read_card(folder)
     _check_digest(folder, card.sha256)
-    return LoadedModel(card, folder)
+    # Absolute: workers of a cluster start elsewhere.
+    return LoadedModel(card, folder.absolute())
 
 
 def add_calibration(folder: Path, calibration: Calibration) -> LoadedModel:

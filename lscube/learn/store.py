@@ -69,7 +69,7 @@ def write_training_store(
         shutil.rmtree(partial, ignore_errors=True)
         pixels = _channel_last(part, settings)
         encoding = {name: {"compressors": None} for name in pixels.data_vars}
-        pixels.to_zarr(partial, zarr_format=3, consolidated=False, encoding=encoding)
+        pixels.to_zarr(partial.absolute(), zarr_format=3, consolidated=False, encoding=encoding)
         planes = open_training_store(partial)
         seen = usable(planes["observed"].values, planes["area"].values, settings.branches)
         known = np.where(seen, given[rows, columns], IGNORE).astype(np.uint8)

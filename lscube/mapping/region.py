@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -15,6 +17,7 @@ import xarray as xr
 from dask.delayed import Delayed
 from odc.geo.geobox import GeoBox
 
+from lscube import metrics
 from lscube.catalog import Scenes
 from lscube.cube import CubePlan, Reading, open_part
 from lscube.cube.masks import AreaFlag
@@ -27,10 +30,13 @@ from lscube.mapping.ledger import Ledger
 from lscube.mapping.opening import is_finished, open_map, prepare
 from lscube.mapping.places import Target, place_of, reached
 from lscube.mapping.running import Progress, Running, needed_resources, run_regions
-from lscube.mapping.store import FILLS, make_template
+from lscube.mapping.store import FILLS, make_template, pixel_bytes
 from lscube.mapping.takeover import take_over
 from lscube.mapping.windows import network_input, probability
+from lscube.mapping.workers import check_workers
 from lscube.settings import CubeSettings, PredictSettings
+
+logger = logging.getLogger("lscube.mapping")
 
 
 def map_region(
@@ -87,10 +93,13 @@ def map_region(
         The store belongs to another run, another run is writing it, or it cannot be written.
     IncompleteError
         Some regions could not be computed; the others are kept.
+    ClusterError
+        A worker lacks the model, what computes it, or does not see the store; or the scheduler is gone.
     """
     design = design_map(scenes, grid, model, cube, settings, reading)
     plan, layout, manifest = design.plan, design.layout, design.manifest
     place = place_of(store, running.lease)
+    running.begun(manifest)
     with reached(place):
         finished = is_finished(place, manifest)
     if finished:
@@ -105,10 +114,16 @@ def map_region(
         todo = _enter_empty(target, layout, digests, touching)
         if previous is not None:
             todo = take_over(previous, target, todo, digests)
+        if running.client is not None and todo:
+            check_workers(running.client, design.ensemble.models, resources, place)
         watch = _Watch(layout, touching, todo, running)
+        each = pixel_bytes(len(design.ensemble.models))
 
         def finish(region: Region, written: Any) -> None:
             target.enter(region, digests[region.key], written)
+            pixels = math.prod(layout.grid(region).shape)
+            metrics.PIXELS.inc(pixels)
+            metrics.BYTES.inc(pixels * each)
             watch.finished(region)
 
         def compute(region: Region) -> Delayed:
@@ -116,11 +131,14 @@ def map_region(
                 open_region(plan, layout, design.ensemble, region, resources), region
             )
 
+        told = {"store": str(place), "regions": len(touching), "todo": len(todo)}
+        logger.info("Map begins", extra=told)
         try:
             run_regions(todo, compute, finish, running)
         finally:
             target.keep()
         place.finish()
+    logger.info("Map is finished", extra=told)
     return open_map(store)
 
 

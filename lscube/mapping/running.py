@@ -18,7 +18,9 @@ from typing import Any, Protocol
 import dask
 from dask.delayed import Delayed
 
+from lscube import metrics
 from lscube.errors import ClusterError, IncompleteError, LscubeError, SourceError
+from lscube.manifest import Manifest
 from lscube.mapping.layout import Region
 from lscube.mapping.places import Timing, store_errors
 
@@ -81,6 +83,8 @@ class Running:
     """Told at the beginning and after each region."""
     clock: Callable[[], float] = time.monotonic
     """Seconds."""
+    begun: Callable[[Manifest], object] = lambda manifest: None
+    """Told what determines the map, before its first region."""
 
 
 class Backend(Protocol):
@@ -144,7 +148,8 @@ class Workers:
         import distributed
 
         while self.client.status == "running":
-            with contextlib.suppress(TimeoutError):
+            # `wait` asks the current client, which this one need not be.
+            with contextlib.suppress(TimeoutError), self.client.as_current():
                 distributed.wait(  # type: ignore[no-untyped-call]
                     futures, timeout=1, return_when="FIRST_COMPLETED"
                 )
@@ -212,27 +217,63 @@ def run_regions(
     """
     waiting = deque((region, 1) for region in todo)
     failed: dict[str, BaseException] = {}
+    metrics.LEFT.set(len(todo))
     with backend_of(running) as backend:
-        at_work: dict[Any, tuple[Region, int]] = {}
+        at_work: dict[Any, _Attempt] = {}
         while waiting or at_work:
             while waiting and len(at_work) < backend.in_flight:
-                region, attempt = waiting.popleft()
-                at_work[backend.start(compute(region))] = (region, attempt)
+                region, number = waiting.popleft()
+                future = backend.start(compute(region))
+                at_work[future] = _Attempt(region, number, time.monotonic())
             for future in backend.wait(list(at_work)):
-                region, attempt = at_work.pop(future)
+                attempt = at_work.pop(future)
                 error = future.exception()
                 if error is None:
-                    finish(region, backend.result(future))
-                    logger.info("Region %s is done", region.name)
+                    finish(attempt.region, backend.result(future))
+                    attempt.is_done()
                     continue
                 _raise_if_all_would_fail(error)
-                logger.warning("Region %s failed (attempt %d): %s", region.name, attempt, error)
-                if attempt < running.attempts:
-                    waiting.append((region, attempt + 1))
+                if attempt.failed(error, running.attempts):
+                    waiting.append((attempt.region, attempt.number + 1))
                 else:
-                    failed[region.name] = error
+                    failed[attempt.region.name] = error
     if failed:
         raise _incomplete(failed, len(todo), running.attempts)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A region at work: says and counts what becomes of it."""
+
+    region: Region
+    number: int
+    begun: float
+
+    def is_done(self) -> None:
+        """It was written, and is in the ledger."""
+        metrics.REGIONS.labels("done").inc()
+        metrics.LEFT.dec()
+        metrics.SECONDS.inc(self._seconds)
+        metrics.tick()
+        logger.info("Region %s is done", self.region.name, extra=self._fields)
+
+    def failed(self, error: BaseException, attempts: int) -> bool:
+        """It failed; gives whether it is to be tried again."""
+        again = self.number < attempts
+        metrics.REGIONS.labels("again" if again else "failed").inc()
+        metrics.tick()
+        words = ("Region %s failed (attempt %d): %s", self.region.name, self.number, error)
+        logger.warning(*words, extra={**self._fields, "error": type(error).__name__})
+        return again
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self.begun
+
+    @property
+    def _fields(self) -> dict[str, object]:
+        seconds = round(self._seconds, 3)
+        return {"region": self.region.name, "attempt": self.number, "seconds": seconds}
 
 
 def _raise_if_all_would_fail(error: BaseException) -> None:

@@ -63,6 +63,12 @@ def variables(models: int) -> list[str]:
     return [name for name in FILLS if name != "spread" or models > 1]
 
 
+def pixel_bytes(models: int) -> int:
+    """Bytes of all of a pixel's variables, before they are packed and compressed."""
+    sides = {"unreadable": len(SIDES)}
+    return sum(FILLS[name].dtype.itemsize * sides.get(name, 1) for name in variables(models))
+
+
 def make_template(
     plan: CubePlan, layout: Layout, manifest: Manifest, settings: PredictSettings
 ) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import dask.array as da
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from lscube import metrics
 from lscube.cube.masks import usable
 from lscube.errors import AreaError
 from lscube.grid import Lattice
@@ -134,7 +136,11 @@ def predict_block(block: Floats, *, predict: Predict, lattice: Lattice, planes: 
         windows = np.stack(
             [inputs[:, y : y + lattice.window, x : x + lattice.window] for y, x in part]
         )
-        for (y, x), window in zip(part, predict(windows), strict=True):
+        begun = time.perf_counter()
+        predicted = predict(windows)
+        metrics.WINDOW_SECONDS.inc(time.perf_counter() - begun)
+        metrics.WINDOWS.inc(len(part))
+        for (y, x), window in zip(part, predicted, strict=True):
             out[:, y : y + core, x : x + core] = window[:, inner, inner]
     kept = wanted[margin : margin + rows * core, margin : margin + columns * core]
     out[:, ~kept] = np.nan

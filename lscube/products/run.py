@@ -7,6 +7,8 @@ import json
 
 import xarray as xr
 
+from lscube.logs import belongs_to
+from lscube.manifest import Manifest
 from lscube.mapping.opening import manifest_of
 from lscube.products.portable import portable
 
@@ -28,5 +30,14 @@ def run_id(mapped: xr.Dataset) -> str:
         The first 12 hexadecimal digits of the sha256 of the map's manifest as canonical JSON: names
         sorted, no blanks, ASCII. Folders do not count: copies of the same files elsewhere give the same.
     """
-    text = json.dumps(portable(manifest_of(mapped)), sort_keys=True, separators=(",", ":"))
+    return _name_of(manifest_of(mapped))
+
+
+def name_run(manifest: Manifest) -> None:
+    """Put the name of a map's run into this process's logs and metrics, before the map is made."""
+    belongs_to(_name_of(manifest))
+
+
+def _name_of(manifest: Manifest) -> str:
+    text = json.dumps(portable(manifest), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]

@@ -7,6 +7,9 @@ relative to the data folder (by default the folder of the file itself).
 from lscube.settings.base import Bounds as Bounds
 from lscube.settings.base import Settings as Settings
 from lscube.settings.base import explain as explain
+from lscube.settings.cluster import ClusterSettings as ClusterSettings
+from lscube.settings.cluster import bytes_of as bytes_of
+from lscube.settings.cluster import make_cluster as make_cluster
 from lscube.settings.experiment import DesignSettings as DesignSettings
 from lscube.settings.experiment import Experiment as Experiment
 from lscube.settings.experiment import ExperimentArea as ExperimentArea

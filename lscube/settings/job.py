@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from lscube.errors import SettingsError
 from lscube.settings.base import Settings, explain
+from lscube.settings.cluster import ClusterSettings
 from lscube.settings.mapping import EvaluateSettings, PredictSettings
 from lscube.settings.scenes import AreaSettings, CubeSettings, EventSettings, SourceSettings
 from lscube.settings.training import LabelSettings, SplitSettings, TrainSettings
@@ -27,6 +28,7 @@ class Job(Settings):
     train: TrainSettings = TrainSettings()
     predict: PredictSettings = PredictSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+    cluster: ClusterSettings = ClusterSettings()
 
 
 def resolve_paths(value: Any, folder: Path) -> Any:

@@ -56,7 +56,8 @@ class Folder:
             Another run holds it, or the folder cannot be made.
         """
         with only_run(self.partial, str(self)):
-            yield ZarrTarget(LocalStore(self.partial))
+            # Absolute: workers of a cluster start elsewhere.
+            yield ZarrTarget(LocalStore(self.partial.absolute()))
 
     def clear(self) -> None:
         """Remove what is in the unfinished store; the folder itself carries the lock."""

@@ -136,7 +136,8 @@ class Repository:
     def _storage(self) -> Any:
         icechunk = _icechunk()
         if "://" not in self.name:
-            return icechunk.local_filesystem_storage(self.name)
+            # Absolute: workers of a cluster start elsewhere.
+            return icechunk.local_filesystem_storage(str(Path(self.name).absolute()))
         parts = urlsplit(self.name)
         given = {"bucket": parts.netloc, "prefix": parts.path.strip("/"), "from_env": True}
         if parts.scheme == "gs":

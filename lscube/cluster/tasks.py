@@ -1,0 +1,67 @@
+"""A whole step of a job as one task of a worker."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from lscube.cluster.readiness import check_folder
+from lscube.cluster.workers import GPU
+from lscube.errors import ClusterError
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+def on_a_worker(
+    client: Any,
+    folder: Path,
+    step: Callable[Given, Result],
+    *given: Given.args,
+    **named: Given.kwargs,
+) -> Result:
+    """Let one worker do a step, on a GPU where any worker has one.
+
+    Parameters
+    ----------
+    client
+        A `distributed.Client`.
+    folder
+        That the step makes; all workers must see the folder that it is in.
+    step
+        A function of a module, and what it is given.
+
+    Raises
+    ------
+    ClusterError
+        The worker is lost, or does not see the folder. What the step raises is raised as it is.
+    """
+    import distributed
+
+    check_folder(client, folder.parent)
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    needs = {GPU: 1} if any(GPU in worker["resources"] for worker in workers) else {}
+    future = client.submit(_alone, partial(step, *given, **named), pure=False, resources=needs)
+    try:
+        result: Result = future.result()
+    except (
+        distributed.KilledWorker,
+        distributed.comm.core.CommClosedError,
+        concurrent.futures.CancelledError,
+    ) as error:
+        raise ClusterError(
+            f"Expected a worker to finish {folder.name}, but it was lost ({type(error).__name__}); look at "
+            "the workers' logs and memory, and run the same command again: what is done is kept."
+        ) from error
+    return result
+
+
+def _alone(step: Callable[[], Result]) -> Result:
+    """On a worker: Dask would send the step's arrays to the cluster, which may be waiting for this one."""
+    import dask
+
+    with dask.config.set(scheduler="threads"):
+        return step()
