@@ -135,6 +135,6 @@ def parse(words: list[str]) -> dict:
 
 def quantity(text: str | int | float) -> float:
     """Bytes or cores of a quantity as Kubernetes, Docker and Dask write them."""
-    units = {"": 1, "m": 1e-3, "G": 1e9, "Gi": 2**30, "GiB": 2**30}
+    units = {"": 1, "m": 1e-3, "G": 1e9, "Gi": 2**30, "GiB": 2**30, "g": 2**30}
     number, unit = re.fullmatch(r"([\d.]+)([A-Za-z]*)", str(text)).groups()
     return float(number) * units[unit]
