@@ -144,7 +144,8 @@ class Workers:
         import distributed
 
         while self.client.status == "running":
-            with contextlib.suppress(TimeoutError):
+            # It asks for a current client, and this one is nobody's default.
+            with contextlib.suppress(TimeoutError), self.client.as_current():
                 distributed.wait(  # type: ignore[no-untyped-call]
                     futures, timeout=1, return_when="FIRST_COMPLETED"
                 )
