@@ -62,7 +62,10 @@ def wait_for(address: str, process, log: Path) -> None:
     """Until the gateway answers: its proxy is there earlier, and knows no way to it yet."""
     for _ in range(300):
         assert process.poll() is None, log.read_text()
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/api/health", timeout=5):
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"{address}/api/health", timeout=5),
+        ):
             return
         time.sleep(0.1)
     raise AssertionError(log.read_text())
@@ -108,7 +111,9 @@ def test_a_cluster_of_the_gateway_computes(tmp_path):
 def test_without_a_password_there_is_no_gateway(tmp_path):
     words = [sys.executable, "-m", "dask_gateway_server", f"--config={CONFIGURATION}"]
     unset = {name: value for name, value in environment().items() if "PASSWORD" not in name}
-    done = subprocess.run(words, env=unset, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        words, env=unset, cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode != 0
     assert "LSCUBE_GATEWAY_PASSWORD" in done.stdout + done.stderr
 
@@ -216,5 +221,7 @@ def test_settings_are_those_of_every_worker(config):
 def test_the_configuration_has_no_secret():
     tree = ast.parse(CONFIGURATION.read_text())
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and re.search("password|token", ast.unparse(node.targets[0])):
+        if isinstance(node, ast.Assign) and re.search(
+            "password|token", ast.unparse(node.targets[0])
+        ):
             assert ast.unparse(node.value) == "os.environ['LSCUBE_GATEWAY_PASSWORD']"

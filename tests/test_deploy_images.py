@@ -36,7 +36,9 @@ class Stage:
 
 def stages(text: str) -> dict[str, Stage]:
     """The stages of a Dockerfile by name."""
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    lines = [
+        line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")
+    ]
     found: dict[str, Stage] = {}
     for line in re.sub(r"\\\n\s*", "", "\n".join(lines)).splitlines():
         instruction, rest = line.split(maxsplit=1)
@@ -144,7 +146,12 @@ def test_environment_is_what_workers_get_everywhere():
 def extras(target: str) -> set[str]:
     """Extras that the packages of a target are installed with."""
     commands = [text for stage in ancestry(f"{target}-packages") for text in stage.of("RUN")]
-    return {name for text in commands for found in re.findall(r"\[([\w,-]+)\]", text) for name in found.split(",")}
+    return {
+        name
+        for text in commands
+        for found in re.findall(r"\[([\w,-]+)\]", text)
+        for name in found.split(",")
+    }
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -165,7 +172,9 @@ def test_packages(target):
 
 def context(folder: Path) -> list[str]:
     """Files of a checkout that a build sees, by .dockerignore's rules: the last one that matches decides."""
-    rules = [line for line in (ROOT / ".dockerignore").read_text().split("\n") if line and line[0] != "#"]
+    rules = [
+        line for line in (ROOT / ".dockerignore").read_text().split("\n") if line and line[0] != "#"
+    ]
 
     def seen(path: str) -> bool:
         seen = True
@@ -176,7 +185,9 @@ def context(folder: Path) -> list[str]:
                 seen = rule.startswith("!")
         return seen
 
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=folder, capture_output=True, text=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=folder, capture_output=True, text=True
+    )
     return [path for path in listed.stdout.splitlines() if seen(path)]
 
 
@@ -195,7 +206,14 @@ def test_a_build_sees_what_it_copies_and_no_more(seen):
         if not text.startswith("--from")
         for word in text.split()[:-1]
     }
-    assert copied == {"LICENSE", "README.md", "pyproject.toml", "setup.py", "lscube", "constraints.txt"}
+    assert copied == {
+        "LICENSE",
+        "README.md",
+        "pyproject.toml",
+        "setup.py",
+        "lscube",
+        "constraints.txt",
+    }
     assert {path.split("/")[0] for path in seen} == copied
     for stage in STAGES.values():
         for text in stage.of("COPY"):
@@ -227,11 +245,16 @@ def test_what_is_copied_makes_a_whole_wheel(seen, tmp_path):
         "import sys; from setuptools import build_meta; print(build_meta.build_wheel(sys.argv[1]))"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, str(tmp_path)], cwd=source, capture_output=True, text=True
+        [sys.executable, "-W", "ignore", "-c", code, str(tmp_path)],
+        cwd=source,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("*.whl")
-    listed = subprocess.run([sys.executable, "-m", "zipfile", "-l", wheel], capture_output=True, text=True)
+    listed = subprocess.run(
+        [sys.executable, "-m", "zipfile", "-l", wheel], capture_output=True, text=True
+    )
     for path in seen:
         if path.startswith("lscube/"):
             assert path in listed.stdout, path
@@ -249,7 +272,10 @@ def test_versions_agree():
 
 def test_tensorflow_is_exact_in_both_images():
     exact = (ROOT / "constraints.txt").read_text()
-    cpu, gpu = (re.search(rf"^{name}==(\S+)", exact, flags=re.MULTILINE) for name in ("tensorflow_cpu", "tensorflow"))
+    cpu, gpu = (
+        re.search(rf"^{name}==(\S+)", exact, flags=re.MULTILINE)
+        for name in ("tensorflow_cpu", "tensorflow")
+    )
     assert cpu[1] == gpu[1]
 
 

@@ -217,7 +217,9 @@ def test_what_pods_refer_to_is_there(pod):
 
 @PODS
 def test_secrets_are_references(pod):
-    given = [entry["secretRef"] for entry in pod.container.get("envFrom", []) if "secretRef" in entry]
+    given = [
+        entry["secretRef"] for entry in pod.container.get("envFrom", []) if "secretRef" in entry
+    ]
     assert all(entry["optional"] is True for entry in given)
     for entry in pod.container.get("env", []):
         assert "value" not in entry, "a value: it could be a secret"
@@ -226,7 +228,9 @@ def test_secrets_are_references(pod):
 def test_no_secret_is_in_the_manifests():
     assert not of_kind("Secret")
     text = "".join(path.read_text() for path in KUBERNETES.rglob("*.yaml"))
-    assert not re.search(r"(?i)(secret_?(access_?)?key|password|token):? *[=:] *['\"]?[A-Za-z0-9/+]{8}", text)
+    assert not re.search(
+        r"(?i)(secret_?(access_?)?key|password|token):? *[=:] *['\"]?[A-Za-z0-9/+]{8}", text
+    )
 
 
 def variables(pod) -> set[str]:
@@ -405,7 +409,8 @@ class Network:
         about = [
             spec
             for spec in self.policies
-            if direction.title() in spec["policyTypes"] and self.selects(spec["podSelector"], labels)
+            if direction.title() in spec["policyTypes"]
+            and self.selects(spec["podSelector"], labels)
         ]
         return [rule for spec in about for rule in spec.get(direction, [])] if about else None
 
@@ -415,7 +420,8 @@ class Network:
             return True
         ends = {"egress": "to", "ingress": "from"}[direction]
         return any(
-            self.has_port(rule, port) and any(matches(peer) for peer in rule[ends]) for rule in rules
+            self.has_port(rule, port) and any(matches(peer) for peer in rule[ends])
+            for rule in rules
         )
 
     def reaches(self, source, target, port):
@@ -564,7 +570,9 @@ def test_kustomizations_build(tmp_path, on_volume):
         for document in build(tmp_path / "k" / folder.relative_to(KUBERNETES)):
             check(document)
             if document["metadata"]["name"] == "lscube-places":
-                assert document["data"]["LSCUBE_MAPS"] == ("/maps" if on_volume else "s3://bucket/lscube")
+                assert document["data"]["LSCUBE_MAPS"] == (
+                    "/maps" if on_volume else "s3://bucket/lscube"
+                )
             for pod in pods(document):
                 assert pod.container["image"].startswith("registry.example.org/lscube:0.1.0-")
                 mounts = [mount["mountPath"] for mount in pod.container["volumeMounts"]]
