@@ -232,7 +232,7 @@ def test_what_is_copied_makes_a_whole_wheel(seen, tmp_path):
             if path.split("/")[0] in words and (ROOT / path).is_file():
                 (source / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / path, source / path)
-    # An older setuptools (a build takes 77 or later) does not know these two lines, which change nothing here.
+    # An older setuptools (a build takes 77 or later) does not know these two lines, which change nothing.
     project = (source / "pyproject.toml").read_text()
     older = re.sub(r"^license(-files)? = .*\n", "", project, flags=re.MULTILINE)
     (source / "pyproject.toml").write_text(older)
