@@ -93,7 +93,6 @@ async def compute(address: str, port: int) -> tuple[int, dict, dict]:
             await cluster.shutdown()
 
 
-@pytest.mark.filterwarnings("default")
 def test_a_cluster_of_the_gateway_computes(tmp_path):
     ports = free_port(), free_port()
     address = f"http://127.0.0.1:{ports[0]}"

@@ -39,7 +39,13 @@ trap 'echo ended >> "$CALLS"; exit 143' TERM
 [ -n "${WAITS:-}" ] && { touch "$WAITS"; while true; do sleep 0.05; done; }
 exit "${CODE:-0}"
 """
-SCALE = {"SLURM_JOB_ID": "17", "SLURM_JOB_NUM_NODES": "1", "SLURM_CPUS_PER_TASK": "2"}
+# What Slurm sets for a script; the last one is easily taken for a variable of one's own.
+SCALE = {
+    "SLURM_JOB_ID": "17",
+    "SLURM_JOB_NUM_NODES": "1",
+    "SLURM_CPUS_PER_TASK": "2",
+    "ENVIRONMENT": "BATCH",
+}
 
 
 @pytest.fixture
