@@ -180,7 +180,7 @@ def test_commands_of_the_laptop(tmp_path, monkeypatch, capsys):
     save_tiny(tmp_path / "model")
     (tmp_path / "job.toml").write_text(
         f'event.time = "{EVENT_TIME}"\narea.aoi = {list(inner_area())}\n'
-        f'source.catalogs = "{items.name}"\n[predict]\ncore = 32\nmargin = 16\n'
+        f'source.catalogs = "{items.name}"\n[predict]\ncore = 96\nmargin = 16\n'
     )
     monkeypatch.chdir(tmp_path)
     ran = []
