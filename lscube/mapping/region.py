@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,19 @@ from odc.geo.geobox import GeoBox
 
 from lscube.catalog import Scenes
 from lscube.cube import CubePlan, Reading, open_part
-from lscube.cube.masks import AreaFlag
+from lscube.cube.masks import AreaFlag, Reason
 from lscube.learn import LoadedModel
 from lscube.mapping.design import design_map
 from lscube.mapping.ensemble import Ensemble
-from lscube.mapping.identity import region_digest
+from lscube.mapping.identity import earlier_digests, region_digest
 from lscube.mapping.layout import Layout, Region
 from lscube.mapping.ledger import Ledger
+from lscube.mapping.looking import look_again
 from lscube.mapping.opening import is_finished, open_map, prepare
 from lscube.mapping.places import Target, place_of, reached
 from lscube.mapping.running import Progress, Running, needed_resources, run_regions
 from lscube.mapping.store import FILLS, make_template
-from lscube.mapping.takeover import take_over
+from lscube.mapping.takeover import Later, take_over
 from lscube.mapping.windows import network_input, probability
 from lscube.settings import CubeSettings, PredictSettings
 
@@ -104,17 +106,24 @@ def map_region(
         touching = layout.touching(plan.area)
         todo = _enter_empty(target, layout, digests, touching)
         if previous is not None:
-            todo = take_over(previous, target, todo, digests)
+            later = Later(
+                partial(earlier_digests, manifest, plan, layout),
+                partial(look_again, plan, layout, running),
+            )
+            todo = take_over(previous, target, todo, digests, later)
         watch = _Watch(layout, touching, todo, running)
 
-        def finish(region: Region, written: Any) -> None:
+        def finish(region: Region, found: tuple[Any, Any]) -> None:
+            written, settled = found
+            if settled:
+                Ledger.of(target.store).settle(region)
             target.enter(region, digests[region.key], written)
             watch.finished(region)
 
         def compute(region: Region) -> Delayed:
-            return target.write(
-                open_region(plan, layout, design.ensemble, region, resources), region
-            )
+            opened, settled = _open(plan, layout, design.ensemble, region, resources)
+            both: Delayed = dask.delayed(_both, pure=False)(target.write(opened, region), settled)
+            return both
 
         try:
             run_regions(todo, compute, finish, running)
@@ -140,6 +149,17 @@ def open_region(
     resources
         What a worker must have to predict windows; anyone may read them.
     """
+    return _open(plan, layout, ensemble, region, resources)[0]
+
+
+def _open(
+    plan: CubePlan,
+    layout: Layout,
+    ensemble: Ensemble,
+    region: Region,
+    resources: Mapping[str, float] | None,
+) -> tuple[xr.Dataset, Delayed]:
+    """A region, and whether it is settled: whether its windows miss nothing after the event."""
     lattice, grid = layout.lattice, layout.grid(region)
     padded = open_part(plan, lattice.padded(grid), layout.padded_chunks(region))
     margin = lattice.margin
@@ -160,7 +180,22 @@ def open_region(
     }
     names = ("probability", "spread")[: ensemble.planes]
     planes = {name: (("y", "x"), plane) for name, plane in zip(names, values, strict=True)}
-    return xr.Dataset({**planes, **found})
+    seen = (padded["observed"].data & _MISSING) == 0
+    # Not optimised: so it is the writing's own tasks that read, once.
+    settled = dask.delayed(_all)([list(row) for row in seen.to_delayed(optimize_graph=False)])
+    return xr.Dataset({**planes, **found}), settled
+
+
+_MISSING = np.uint16((0xFF & ~Reason.MASKED_BY_USER) << 8)
+"""Reasons after the event that a further scene can take away."""
+
+
+def _all(blocks: list[list[Any]]) -> bool:
+    return all(bool(block.all()) for row in blocks for block in row)
+
+
+def _both(written: Any, settled: bool) -> tuple[Any, bool]:
+    return written, settled
 
 
 def _enter_empty(
