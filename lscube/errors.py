@@ -7,7 +7,8 @@ Each message is one sentence that says what was expected, what came and what to 
     │   ├── SettingsError   a setting is unknown, missing or out of range
     │   ├── AreaError       the area of interest is missing, empty or outside the scenes
     │   ├── SceneError      no scene, or an item lacks an asset, a band or a date
-    │   ├── SourceError     a catalogue or a file of pixels cannot be read
+    │   ├── SourceError     a catalogue, a feed or a file of pixels cannot be read
+    │   │   └── RefusedError  an address, or the size of what came, is not allowed
     │   ├── InventoryError  an inventory is missing or does not fit the cube
     │   ├── ModelError      a saved model is missing, damaged or expects another cube
     │   ├── StoreError      a store exists already, is unfinished or cannot be written
@@ -39,7 +40,11 @@ class SceneError(InputError):
 
 
 class SourceError(InputError):
-    """A catalogue or a file of pixels cannot be read."""
+    """A catalogue, a feed or a file of pixels cannot be read."""
+
+
+class RefusedError(SourceError):
+    """An address, or the size of what came from outside, is not allowed."""
 
 
 class InventoryError(InputError):

@@ -32,6 +32,7 @@ _UNUSABLE = (
     pystac.STACError,
     pystac.STACTypeError,
     shapely.errors.ShapelyError,
+    RecursionError,
 )
 
 

@@ -40,7 +40,7 @@ class Hazard:
     deleted: bool
     """Whether the source took it back."""
     title: str
-    """One line of plain text, at most 200 characters. The source's words: escape them where they are shown."""
+    """One line of plain text, at most 200 characters; the source's words, to be escaped where shown."""
     longitude: float
     """Of the epicentre or centre, degrees east, -180 to 180."""
     latitude: float
