@@ -59,6 +59,7 @@ def report(
     job: Job | None = None,
     settings: ReportSettings = ReportSettings(),
     command: str = "",
+    outside: jobs.Outside = jobs.OUTSIDE,
 ) -> ReportSummary:
     """Write a report on a map.
 
@@ -74,9 +75,11 @@ def report(
         How much goes into the file.
     command
         What was typed, for the report.
+    outside
+        How catalogues and files are reached.
     """
     mapped, finished = _open(given)
-    images, quality = pair_of(job, mapped, settings.edge) if job else (None, None)
+    images, quality = pair_of(job, mapped, settings.edge, outside) if job else (None, None)
     contents = ReportContents(
         images=images,
         inventory=read_inventory(given.inventory) if given.inventory else None,
@@ -100,7 +103,9 @@ def _open(given: Given) -> tuple[xr.Dataset, bool]:
     return open_unfinished(given.map), False
 
 
-def pair_of(job: Job, mapped: xr.Dataset, edge: int) -> tuple[xr.Dataset, PairQuality]:
+def pair_of(
+    job: Job, mapped: xr.Dataset, edge: int, outside: jobs.Outside = jobs.OUTSIDE
+) -> tuple[xr.Dataset, PairQuality]:
     """A map's images, lazily, in as many pixels as a report shows, and how well they compare.
 
     Read with the map's own settings, so that they are what the map was made from.
@@ -110,10 +115,10 @@ def pair_of(job: Job, mapped: xr.Dataset, edge: int) -> tuple[xr.Dataset, PairQu
     SceneError
         The job has other scenes than the map.
     """
-    scenes = jobs.scenes_of(job)
+    scenes = jobs.scenes_of(job, outside)
     _check_scenes(scenes, mapped)
     cube = CubeSettings.model_validate(manifest_of(mapped)["cube"])
-    reading = jobs.reading_of(job.model_copy(update={"cube": cube}), scenes)
+    reading = jobs.reading_of(job.model_copy(update={"cube": cube}), scenes, outside)
     small, whole = (
         open_cube(scenes, grid, cube, reading=reading)
         for grid in (overview_grid(mapped, edge), crop(mapped).odc.geobox)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pystac
 import requests
 
-from lscube.catalog import Scenes, find_band, find_classification, find_elevation, sign_href
+from lscube.catalog import Scenes, Sign, find_band, find_classification, find_elevation, sign_href
 from lscube.catalog.unsigning import unsigned_content
 from lscube.errors import LscubeError
 from lscube.products.portable import is_local, portable
@@ -77,8 +77,13 @@ def _fingerprint(href: str, ask: Ask) -> dict[str, Any]:
 class Etags:
     """Asks servers for ETags of files; a server that does not answer is not asked again."""
 
-    def __init__(self, timeout: float = TIMEOUT) -> None:
-        self._timeout = timeout
+    def __init__(
+        self,
+        timeout: float = TIMEOUT,
+        session: Callable[[], requests.Session] = requests.Session,
+        sign: Sign = sign_href,
+    ) -> None:
+        self._timeout, self._session, self._sign = timeout, session, sign
         self._silent: set[str] = set()
 
     def __call__(self, href: str) -> str | None:
@@ -87,7 +92,8 @@ class Etags:
         if host in self._silent:
             return None
         try:
-            answer = requests.head(sign_href(href), timeout=self._timeout, allow_redirects=True)
+            with self._session() as session:
+                answer = session.head(self._sign(href), timeout=self._timeout, allow_redirects=True)
         except (requests.RequestException, LscubeError):
             self._silent.add(host)
             return None

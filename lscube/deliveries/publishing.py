@@ -10,7 +10,7 @@ from typing import Any
 import pystac
 
 from lscube import jobs
-from lscube.deliveries.inputs import current_inputs
+from lscube.deliveries.inputs import Ask, current_inputs
 from lscube.errors import SceneError
 from lscube.learn import load_model
 from lscube.mapping.opening import manifest_of
@@ -26,6 +26,8 @@ def publish(
     what: Publication,
     models: Sequence[Path] = (),
     job: Job | None = None,
+    outside: jobs.Outside = jobs.OUTSIDE,
+    ask: Ask | None = None,
 ) -> pystac.Collection:
     """Publish a map with its models and, where its job is given, its input items.
 
@@ -37,6 +39,10 @@ def publish(
         Folders of the models that made the map.
     job
         The job whose scenes the map was made of.
+    outside
+        How catalogues are reached.
+    ask
+        How a server is asked for a file's ETag.
     """
     saved = tuple(
         SavedModel(loaded.folder, loaded.card.model_dump(mode="json"))
@@ -46,7 +52,9 @@ def publish(
     if job is not None:
         what = replace(
             what,
-            inputs=inputs_of(job, manifest_of(find_map(store, what.unfinished).mapped)),
+            inputs=inputs_of(
+                job, manifest_of(find_map(store, what.unfinished).mapped), outside, ask
+            ),
             assets=_named(job),
         )
     with progress("publishing"):
@@ -59,7 +67,12 @@ def _named(job: Job) -> dict[str, str]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def inputs_of(job: Job, manifest: Mapping[str, Any]) -> tuple[Input, ...]:
+def inputs_of(
+    job: Job,
+    manifest: Mapping[str, Any],
+    outside: jobs.Outside = jobs.OUTSIDE,
+    ask: Ask | None = None,
+) -> tuple[Input, ...]:
     """A map's input items as its job finds them now, in the manifest's order.
 
     Raises
@@ -67,7 +80,7 @@ def inputs_of(job: Job, manifest: Mapping[str, Any]) -> tuple[Input, ...]:
     SceneError
         The job does not find them all.
     """
-    found = current_inputs(jobs.scenes_of(job), manifest["cube"]["bands"])
+    found = current_inputs(jobs.scenes_of(job, outside), manifest["cube"]["bands"], ask)
     missing = [name for name in manifest["items"] if name not in found]
     if missing:
         raise SceneError(
