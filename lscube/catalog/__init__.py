@@ -2,7 +2,7 @@
 
 from lscube.catalog.api import Query
 from lscube.catalog.assets import Band, find_band, find_classification, find_elevation
-from lscube.catalog.choosing import clearest_per_tile, find_scenes
+from lscube.catalog.choosing import clearest_per_tile, find_scenes, find_surface
 from lscube.catalog.items import (
     Sun,
     baseline_of,
@@ -36,6 +36,7 @@ __all__ = [
     "find_classification",
     "find_elevation",
     "find_scenes",
+    "find_surface",
     "freeze",
     "item_time",
     "level_of",

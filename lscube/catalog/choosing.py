@@ -85,6 +85,21 @@ def find_scenes(
     return Scenes(event, area, pre, post, dsm, source.scl_asset, source.dsm_asset, once)
 
 
+def find_surface(
+    area: BaseGeometry, source: SourceSettings, ask: Ask = open_catalog
+) -> tuple[pystac.Item, ...]:
+    """Find the surface model alone, as `find_scenes` does.
+
+    Raises
+    ------
+    SourceError, SceneError
+        No catalogue can be asked, or none has one over the area.
+    """
+    patience = Patience(source.attempts, source.timeout)
+    catalogs = [_Catalog(where, source, ask, patience) for where in source.catalogs]
+    return _first("a surface model", catalogs, [], lambda one: _surface_model(one, area, []))
+
+
 class _Catalog:
     """One of the catalogues, opened when it is first asked; one that failed is not tried again."""
 

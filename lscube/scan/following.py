@@ -50,7 +50,8 @@ class Event:
         before = len(self.record.versions)
         failure = ""
         try:
-            self._take(others)
+            if not self._take(others) and self.record.trouble is not None:
+                failure = self.record.trouble.reason
         except ConflictError:
             raise
         except LscubeError as error:
@@ -59,21 +60,23 @@ class Event:
         failure = self._tell() or failure
         return Followed(self.record.id, len(self.record.versions) - before, failure)
 
-    def _take(self, others: Mapping[str, EventRecord]) -> None:
+    def _take(self, others: Mapping[str, EventRecord]) -> bool:
+        """Do all steps; False where what failed is not yet to be tried again."""
         if self._mark is None:
             self._remember(self.record, "found")
-        if self.hazard.updated > self.record.hazard.updated:
-            self._remember(steps.revise(self.record, self.hazard), "revised")
-        elif self.hazard.deleted and self.record.phase != "deleted":
+        if self.hazard != self.record.hazard or (
+            self.hazard.deleted and self.record.phase != "deleted"
+        ):
             self._remember(steps.revise(self.record, self.hazard), "revised")
         if steps.is_reopened(self.world, self.record):
             self._remember(replace(self.record, phase="followed"), "reopened")
         if self._is_paused():
-            return
+            return False
         while (step := self._next(others)) is not None:
             self._remember(*step)
         if self.record.trouble is not None:
             self._remember(replace(self.record, trouble=None), "recovered")
+        return True
 
     def _next(self, others: Mapping[str, EventRecord]) -> tuple[EventRecord, str] | None:
         """The record after the next step, and the step's name; None where nothing is left to do now."""

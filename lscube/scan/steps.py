@@ -15,8 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pyproj import Geod
-
 from lscube.catalog import Scenes
 from lscube.errors import AreaError, SceneError
 from lscube.scan import versions
@@ -24,6 +22,7 @@ from lscube.scan.alerts.message import withdrawal
 from lscube.scan.hazard import Hazard
 from lscube.scan.looking import digest_of, digest_scenes, measure_clear, search
 from lscube.scan.record import EventRecord, Version
+from lscube.scan.triggers.same import same_event
 from lscube.scan.world import World
 
 Begin = Callable[[World, EventRecord, Scenes, float], EventRecord]
@@ -31,12 +30,6 @@ Begin = Callable[[World, EventRecord, Scenes, float], EventRecord]
 
 _WHERE = ("longitude", "latitude", "magnitude", "bounds", "contours", "outline", "radius", "mmi")
 """What an event's area follows from."""
-
-SAME_SECONDS, SAME_KILOMETRES = 120.0, 150.0
-"""Two sources tell of one earthquake if they differ by no more."""
-
-_EARTH = Geod(ellps="WGS84")
-
 
 def revise(record: EventRecord, hazard: Hazard) -> EventRecord:
     """Take a later state of a hazard."""
@@ -73,7 +66,9 @@ def _delete(record: EventRecord) -> EventRecord:
 def decide(world: World, record: EventRecord, others: Mapping[str, EventRecord]) -> EventRecord:
     """Follow an event, or not."""
     for other in others.values():
-        if other.phase in ("followed", "ended") and is_same(record.hazard, other.hazard):
+        if other.phase in ("followed", "ended") and other.id != record.id and same_event(
+            record.hazard, other.hazard
+        ):
             return _decline(record, f"it is the same event as {other.id}")
     decision = world.wanted(record.hazard)
     if not decision.wanted:
@@ -85,20 +80,6 @@ def decide(world: World, record: EventRecord, others: Mapping[str, EventRecord])
 
 def _decline(record: EventRecord, reason: str) -> EventRecord:
     return replace(record, phase="declined", reason=reason, waits_for="")
-
-
-def is_same(one: Hazard, other: Hazard) -> bool:
-    """Whether two sources tell of one event."""
-    if one.id == other.id:
-        return False
-    if one.id in other.others or other.id in one.others:
-        return True
-    if one.source == other.source or not one.kind == other.kind == "earthquake":
-        return False
-    if abs((one.time - other.time).total_seconds()) > SAME_SECONDS:
-        return False
-    metres = _EARTH.inv(one.longitude, one.latitude, other.longitude, other.latitude)[2]
-    return bool(metres <= 1000 * SAME_KILOMETRES)
 
 
 def find_area(world: World, record: EventRecord) -> EventRecord:

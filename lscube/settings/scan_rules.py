@@ -170,3 +170,7 @@ class LimitSettings(Settings):
     """Characters of one text or name in an item."""
     values: Count = 2_000_000
     """Numbers, texts, lists and objects in one document."""
+
+
+DEFAULT_LIMITS = LimitSettings()
+"""The limits of a scan without [limits]."""

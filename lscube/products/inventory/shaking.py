@@ -53,6 +53,7 @@ class Shaking:
         if not len(longitude):
             return np.zeros(0)
         from scipy.interpolate import LinearNDInterpolator
+        from scipy.spatial import QhullError
 
         middle = np.array([longitude[0], latitude[0]])
         narrow = np.array([np.cos(np.radians(middle[1])), 1.0])
@@ -65,7 +66,12 @@ class Shaking:
 
         logarithmic = self.quantity == "pga_percent_g"
         values = np.log(self.values) if logarithmic else self.values
-        field = LinearNDInterpolator(flat(self.points), values)
+        try:
+            field = LinearNDInterpolator(flat(self.points), values)
+        except QhullError:
+            raise InventoryError(
+                f"Expected contours that enclose some ground, found points on a line; {_ADVICE}."
+            ) from None
         found: NDArray[np.float64] = field(flat(np.stack([longitude, latitude], axis=1)))
         return np.asarray(np.exp(found) if logarithmic else found)
 
@@ -84,59 +90,84 @@ def read_shaking(path: Path) -> Shaking:
     InventoryError
         The file is missing or holds no such contours.
     """
-    features = _features(path)
-    quantities = {_quantity(path, feature) for feature in features}
-    if len(quantities) != 1:
-        raise InventoryError(
-            f"Expected contours of one quantity in {path}, found {len(quantities)}; {_ADVICE}."
-        )
-    points, values = [], []
-    for feature in features:
-        line, value = _contour(path, feature)
-        points.append(shapely.get_coordinates(line))
-        values.append(np.full(len(points[-1]), value))
-    every, place = np.unique(np.concatenate(points), axis=0, return_index=True)
-    if len(every) < 3:
-        raise InventoryError(f"Expected contours in {path}, found {len(every)} points; {_ADVICE}.")
-    return Shaking(quantities.pop(), every, np.concatenate(values)[place])
-
-
-def _features(path: Path) -> list[dict[str, Any]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        features: list[dict[str, Any]] = content["features"]
     except OSError as error:
         raise InventoryError(
             f"Expected contours at {path}, but {error.strerror or error}; {_ADVICE}."
         ) from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError):
+        raise _no_collection(str(path)) from None
+    return shaking_of(content, str(path))
+
+
+def shaking_of(content: Any, origin: str) -> Shaking:
+    """Take contours of a ShakeMap from a document's content; as `read_shaking`.
+
+    Parameters
+    ----------
+    content
+        As JSON has it.
+    origin
+        Path or address, for messages; spectral accelerations are told by its name.
+    """
+    features = _features(content, origin)
+    quantities = {_quantity(origin, feature) for feature in features}
+    if len(quantities) != 1:
         raise InventoryError(
-            f"Expected a GeoJSON FeatureCollection in {path}, found something else; {_ADVICE}."
-        ) from None
+            f"Expected contours of one quantity in {origin}, found {len(quantities)}; {_ADVICE}."
+        )
+    points, values = [], []
+    for feature in features:
+        line, value = _contour(origin, feature)
+        points.append(shapely.get_coordinates(line))
+        values.append(np.full(len(points[-1]), value))
+    every, place = np.unique(np.concatenate(points), axis=0, return_index=True)
+    if len(every) < 3:
+        raise InventoryError(
+            f"Expected contours in {origin}, found {len(every)} points; {_ADVICE}."
+        )
+    return Shaking(quantities.pop(), every, np.concatenate(values)[place])
+
+
+def _features(content: Any, origin: str) -> list[Any]:
+    features = content.get("features") if isinstance(content, dict) else None
+    if not isinstance(features, list):
+        raise _no_collection(origin)
     if not features:
-        raise InventoryError(f"Expected contours in {path}, found none; {_ADVICE}.")
+        raise InventoryError(f"Expected contours in {origin}, found none; {_ADVICE}.")
     return features
 
 
-def _quantity(path: Path, feature: dict[str, Any]) -> Quantity:
-    units = str((feature.get("properties") or {}).get("units", "")).lower()
+def _no_collection(origin: str) -> InventoryError:
+    return InventoryError(
+        f"Expected a GeoJSON FeatureCollection in {origin}, found something else; {_ADVICE}."
+    )
+
+
+def _quantity(origin: str, feature: Any) -> Quantity:
+    said = feature.get("properties") if isinstance(feature, dict) else None
+    units = str(said.get("units", "") if isinstance(said, dict) else "").lower()[:30]
     # Spectral accelerations have the same unit.
-    if units not in _UNITS or "psa" in path.name.lower():
+    if units not in _UNITS or "psa" in origin.rpartition("/")[2].lower():
         raise InventoryError(
-            f"Expected contours of peak ground acceleration or intensity in {path}, found units "
+            f"Expected contours of peak ground acceleration or intensity in {origin}, found units "
             f"{units!r}; {_ADVICE}."
         )
     return _UNITS[units]
 
 
-def _contour(path: Path, feature: dict[str, Any]) -> tuple[Any, float]:
+def _contour(origin: str, feature: dict[str, Any]) -> tuple[Any, float]:
     try:
         value = float(feature["properties"]["value"])
         line = shapely.force_2d(shape(feature["geometry"]))
-    except (KeyError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError):
+    except (
+        *(KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError),
+        shapely.errors.ShapelyError,
+    ):
         value, line = np.nan, shapely.Point()
     if not np.isfinite(value) or value <= 0 or "LineString" not in line.geom_type:
         raise InventoryError(
-            f"Expected lines with a value above 0 in {path}, found another feature; {_ADVICE}."
+            f"Expected lines with a value above 0 in {origin}, found another feature; {_ADVICE}."
         )
     return line, value

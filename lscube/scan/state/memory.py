@@ -22,7 +22,7 @@ class MemoryState:
     def tell(self, hazard: Hazard) -> None:
         """Take a hazard, unless a later state of it is known."""
         known = self._hazards.get(hazard.id)
-        if known is None or hazard.updated > known.updated:
+        if known is None or hazard.updated >= known.updated:
             self._hazards[hazard.id] = hazard
 
     def hazards(self) -> dict[str, Hazard]:

@@ -36,7 +36,9 @@ class ObjectState:
         key, content = f"{HAZARDS}/{hazard.id}.json", hazard_to_json(hazard)
         while True:
             found = self._get(key)
-            if found is not None and hazard_from_json(found[0]).updated >= hazard.updated:
+            if found is not None and hazard_from_json(found[0]).updated > hazard.updated:
+                return
+            if found is not None and found[0] == content:
                 return
             if self._put(key, content, None if found is None else found[1]) is not None:
                 return

@@ -58,7 +58,7 @@ class SqliteState:
             self._connection.execute(
                 "INSERT INTO hazards VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
                 "updated = excluded.updated, content = excluded.content "
-                "WHERE excluded.updated > updated",
+                "WHERE excluded.updated >= updated",
                 (hazard.id, _sortable(hazard), hazard_to_json(hazard)),
             )
 
