@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from lscube import __version__
-from lscube.cli import experiment, inventory, maps, models, publish, report, scenes
+from lscube.cli import experiment, inventory, maps, models, publish, report, scan, scenes
 from lscube.errors import LscubeError, exit_code
 
 
@@ -48,6 +48,7 @@ for _command in (
     publish.publish,
     publish.reproduce,
     experiment.experiment,
+    scan.scan,
 ):
     lscube.add_command(_command)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from lscube.errors import LscubeError
+from lscube.errors import InUseError, LscubeError
 from lscube.scan import steps, versions
 from lscube.scan.alerts.message import delivered
 from lscube.scan.alerts.webhook import deliver
@@ -15,6 +14,9 @@ from lscube.scan.record import EventRecord, Trouble
 from lscube.scan.state import ConflictError
 from lscube.scan.state.base import Mark
 from lscube.scan.world import World
+
+DECISIONS = ".decisions"
+"""Held while it is decided whether an event is followed."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +41,20 @@ class Event:
         self.record = stored.record or EventRecord(hazard, first_seen=world.clock())
         self._looked = False
 
-    def follow(self, others: Mapping[str, EventRecord]) -> Followed:
+    def follow(self) -> Followed:
         """Go on until nothing is left to do now.
 
         Raises
         ------
-        ConflictError
-            Another scan took the event over.
+        ConflictError, InUseError
+            Another scan is at work.
         """
         before = len(self.record.versions)
         failure = ""
         try:
-            if not self._take(others) and self.record.trouble is not None:
+            if not self._take() and self.record.trouble is not None:
                 failure = self.record.trouble.reason
-        except ConflictError:
+        except (ConflictError, InUseError):
             raise
         except LscubeError as error:
             failure = str(error)
@@ -60,7 +62,7 @@ class Event:
         failure = self._tell() or failure
         return Followed(self.record.id, len(self.record.versions) - before, failure)
 
-    def _take(self, others: Mapping[str, EventRecord]) -> bool:
+    def _take(self) -> bool:
         """Do all steps; False where what failed is not yet to be tried again."""
         if self._mark is None:
             self._remember(self.record, "found")
@@ -72,17 +74,28 @@ class Event:
             self._remember(replace(self.record, phase="followed"), "reopened")
         if self._is_paused():
             return False
-        while (step := self._next(others)) is not None:
-            self._remember(*step)
+        while self._step():
+            pass
         if self.record.trouble is not None:
             self._remember(replace(self.record, trouble=None), "recovered")
         return True
 
-    def _next(self, others: Mapping[str, EventRecord]) -> tuple[EventRecord, str] | None:
-        """The record after the next step, and the step's name; None where nothing is left to do now."""
+    def _step(self) -> bool:
+        """Do the next step, and remember it; False where nothing is left to do now."""
+        if self.record.phase == "new":
+            # One decision at a time: else two scans could follow one event under the names of two sources.
+            with self.world.state.held(DECISIONS):
+                others = self.world.state.records()
+                self._remember(steps.decide(self.world, self.record, others), "decided")
+            return True
+        step = self._next()
+        if step is not None:
+            self._remember(*step)
+        return step is not None
+
+    def _next(self) -> tuple[EventRecord, str] | None:
+        """The record after the next step, and the step's name."""
         world, record = self.world, self.record
-        if record.phase == "new":
-            return steps.decide(world, record, others), "decided"
         if record.making is not None and record.phase != "followed":
             world.home.drop(record.id, record.making.name)
             return replace(record, making=None), "dropped"

@@ -6,15 +6,14 @@ last one that is complete; beside it, in a folder, the symbolic link `latest` le
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from lscube.files import cannot_write, write_json
-from lscube.mapping.places import Timing, place_of, reached
-from lscube.mapping.places.lease import object_store
+from lscube.mapping.places import place_of, reached
+from lscube.mapping.places.lease import Timing, object_store
 
 LATEST = "latest.json"
 
@@ -90,7 +89,7 @@ class FolderHome:
         try:
             link.unlink(missing_ok=True)
             link.symlink_to(Path("versions") / version, target_is_directory=True)
-            os.replace(link, place / "latest")
+            link.replace(place / "latest")
         except OSError as error:
             raise cannot_write(place / "latest", error) from None
         write_json(place / LATEST, content)
@@ -159,6 +158,26 @@ class ObjectHome:
     def _put(self, key: str, path: Path) -> None:
         with reached(self._place):
             self._store.put(key, path)
+
+
+class DryHome(FolderHome):
+    """A folder that may be lost at any time, in front of a home that is only read."""
+
+    def __init__(self, home: Home, scratch: Path) -> None:
+        super().__init__(scratch)
+        self._home = home
+
+    def map(self, event: str, version: str) -> Path | str:
+        """Path or address of a version's map."""
+        return self._home.map(event, version)
+
+    def fetch(self, event: str, version: str, name: str) -> Path:
+        """A file of this run, else a kept one."""
+        path = super().fetch(event, version, name)
+        return path if path.exists() else self._home.fetch(event, version, name)
+
+    def point(self, event: str, version: str, content: dict[str, Any]) -> None:
+        """Nothing is shown."""
 
 
 def _key(event: str, version: str) -> str:

@@ -112,8 +112,6 @@ class EventRecord:
     """Messages, in order of time."""
     trouble: Trouble | None = None
     """What failed last."""
-    alert_trouble: Trouble | None = None
-    """What failed last when messages were sent."""
 
     @property
     def id(self) -> str:

@@ -31,6 +31,7 @@ Begin = Callable[[World, EventRecord, Scenes, float], EventRecord]
 _WHERE = ("longitude", "latitude", "magnitude", "bounds", "contours", "outline", "radius", "mmi")
 """What an event's area follows from."""
 
+
 def revise(record: EventRecord, hazard: Hazard) -> EventRecord:
     """Take a later state of a hazard."""
     told = replace(record, hazard=hazard)
@@ -66,8 +67,10 @@ def _delete(record: EventRecord) -> EventRecord:
 def decide(world: World, record: EventRecord, others: Mapping[str, EventRecord]) -> EventRecord:
     """Follow an event, or not."""
     for other in others.values():
-        if other.phase in ("followed", "ended") and other.id != record.id and same_event(
-            record.hazard, other.hazard
+        if (
+            other.phase in ("followed", "ended")
+            and other.id != record.id
+            and same_event(record.hazard, other.hazard)
         ):
             return _decline(record, f"it is the same event as {other.id}")
     decision = world.wanted(record.hazard)
@@ -164,9 +167,7 @@ def pause(world: World, attempts: int) -> timedelta:
 
 def _missing(world: World, record: EventRecord) -> str:
     if not record.versions:
-        return (
-            f"{world.settings.watch.clear_share:.0%} of its area to be clear (now {record.clear:.1%})"
-        )
+        return f"{world.settings.watch.clear_share:.0%} of its area to be clear (now {record.clear:.1%})"
     if _is_lossy(record):
         return f"items that could not be read: {', '.join(record.versions[-1].lost)}"
     wanted = min(

@@ -136,8 +136,8 @@ def job_of(world: World, record: EventRecord, version: Version) -> Job:
     event = event_of(record.hazard)
     period = "" if event.end == event.start else f"/{event.end:%Y-%m-%dT%H:%M:%SZ}"
     return Job(
-        event={"id": record.id, "time": f"{event.start:%Y-%m-%dT%H:%M:%SZ}{period}"},  # type: ignore[arg-type]
-        area={  # type: ignore[arg-type]
+        event={"id": record.id, "time": f"{event.start:%Y-%m-%dT%H:%M:%SZ}{period}"},
+        area={
             "aoi": fetch(record.id, version.name, AREA),
             "resolution": settings.map.resolution,
         },

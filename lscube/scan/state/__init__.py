@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lscube.mapping.places import Timing
+from lscube.mapping.places.lease import Timing
 from lscube.scan.state.base import ConflictError as ConflictError
 from lscube.scan.state.base import State as State
 from lscube.scan.state.base import Stored as Stored
@@ -12,7 +12,15 @@ from lscube.scan.state.memory import MemoryState as MemoryState
 from lscube.scan.state.objects import ObjectState as ObjectState
 from lscube.scan.state.sqlite import SqliteState as SqliteState
 
-__all__ = ["ConflictError", "MemoryState", "ObjectState", "SqliteState", "State", "Stored", "open_state"]
+__all__ = [
+    "ConflictError",
+    "MemoryState",
+    "ObjectState",
+    "SqliteState",
+    "State",
+    "Stored",
+    "open_state",
+]
 
 
 def open_state(folder: Path | str, timing: Timing = Timing()) -> State:

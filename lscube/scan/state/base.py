@@ -55,6 +55,9 @@ class State(Protocol):
             Another scan wrote it in between.
         """
 
+    def forget(self, event: str) -> None:
+        """Remove an event's hazard and record."""
+
     def held(self, event: str) -> AbstractContextManager[None]:
         """Hold an event, one scan at a time; given back by the system if the scan is killed.
 

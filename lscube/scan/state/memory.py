@@ -15,7 +15,9 @@ class MemoryState:
 
     def __init__(self, like: State | None = None) -> None:
         self._hazards = dict(like.hazards()) if like else {}
-        self._records = {name: (record, 1) for name, record in like.records().items()} if like else {}
+        self._records = (
+            {name: (record, 1) for name, record in like.records().items()} if like else {}
+        )
         self._notes: dict[str, str] = {}
         self._like = like
 
@@ -43,6 +45,11 @@ class MemoryState:
             raise conflict(record.id)
         self._records[record.id] = (record, (mark or 0) + 1)
         return (mark or 0) + 1
+
+    def forget(self, event: str) -> None:
+        """Remove an event's hazard and record."""
+        self._hazards.pop(event, None)
+        self._records.pop(event, None)
 
     @contextmanager
     def held(self, event: str) -> Iterator[None]:

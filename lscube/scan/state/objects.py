@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from lscube.mapping.places import Timing, reached
-from lscube.mapping.places.lease import leased, object_store
+from lscube.mapping.places import reached
+from lscube.mapping.places.lease import Timing, leased, object_store
 from lscube.mapping.places.objects import ObjectPrefix
 from lscube.scan.hazard import Hazard
 from lscube.scan.record import (
@@ -20,7 +20,9 @@ from lscube.scan.record import (
 )
 from lscube.scan.state.base import Mark, Stored, conflict
 
-HAZARDS, RECORDS, NOTES, LOCKS = (f"state/{kind}" for kind in ("hazards", "records", "notes", "locks"))
+HAZARDS, RECORDS, NOTES, LOCKS = (
+    f"state/{kind}" for kind in ("hazards", "records", "notes", "locks")
+)
 
 
 class ObjectState:
@@ -67,6 +69,11 @@ class ObjectState:
         if written is None:
             raise conflict(record.id)
         return written
+
+    def forget(self, event: str) -> None:
+        """Remove an event's hazard and record."""
+        with reached(self._place):
+            self._store.delete([f"{HAZARDS}/{event}.json", f"{RECORDS}/{event}.json"])
 
     @contextmanager
     def held(self, event: str) -> Iterator[None]:

@@ -36,7 +36,7 @@ PATIENCE = 30.0
 
 
 class SqliteState:
-    """The memory of a scan whose folder is on this machine (WAL needs a local or well-locking file system)."""
+    """The memory of a scan whose folder is on this machine (WAL needs a local file system)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -102,6 +102,12 @@ class SqliteState:
         if done.rowcount != 1:
             raise conflict(record.id)
         return 1 if mark is None else mark + 1
+
+    def forget(self, event: str) -> None:
+        """Remove an event's hazard and record."""
+        with self._spoken():
+            self._connection.execute("DELETE FROM hazards WHERE id = ?", (event,))
+            self._connection.execute("DELETE FROM records WHERE id = ?", (event,))
 
     def held(self, event: str) -> AbstractContextManager[None]:
         """Hold an event's folder by the operating system's lock."""
