@@ -24,7 +24,7 @@ from lscube.products.report import ReportSettings
 from lscube.products.run import run_id
 from lscube.products.stac import Publication
 from lscube.scan.alerts.message import map_alert
-from lscube.scan.looking import area_in, digest_of, digest_scenes, event_of, frozen_source
+from lscube.scan.looking import area_in, digest_of, event_of, frozen_source
 from lscube.scan.record import EventRecord, Version
 from lscube.scan.world import World
 from lscube.settings import InventorySettings, Job
@@ -62,12 +62,7 @@ def begin(world: World, record: EventRecord, scenes: Scenes, clear: float) -> Ev
     freeze(scenes, folder / SCENES)
     write_json(folder / AREA, _feature(record))
     world.home.keep(record.id, version.name, SCENES, AREA)
-    return replace(
-        record,
-        making=version,
-        looked_at=digest_scenes(record, scenes),
-        waits_for=f"version {number} to be mapped",
-    )
+    return replace(record, making=version, waits_for=f"version {number} to be mapped")
 
 
 def _feature(record: EventRecord) -> dict[str, Any]:
