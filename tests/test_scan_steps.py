@@ -95,7 +95,7 @@ def test_products_are_made_of_each_version(folder, catalogue, clock, tmp_path):
     latest = tmp_path / "events" / "usgs-us1" / "latest"
     assert sorted(path.name for path in latest.iterdir()) == [
         *("area.geojson", "landslides.gpkg", "map.zarr", "published"),
-        *("report.html", "scenes.json", "summary.json"),
+        *("regions.json", "report.html", "scenes.json", "summary.json"),
     ]
     assert "M 6.6 - Test Island, version 1" in (latest / "report.html").read_text()
     published = json.loads((latest / "published" / "collection.json").read_text())

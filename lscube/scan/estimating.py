@@ -38,7 +38,7 @@ def estimate(machines: Machines, say: Callable[[str], object], plan: Plan = jobs
         found = plan(job_of(world, begun, begun.making), world.models, machines, world.outside)
         say(
             f"{record.id}: version {begun.making.number} would be mapped from {len(scenes.pre)} scenes "
-            f"before and {len(scenes.post)} after the event, {clear:.1%} clear: {found.square_kilometres:,.0f} km2, "
+            f"before and {len(scenes.post)} after it, {clear:.1%} clear: {found.square_kilometres:,.0f} km2, "
             f"{found.read_bytes / 1e6:,.0f} MB to read, {found.wall_seconds / 60:,.1f} minutes, cost "
             f"{found.cost:,.2f}"
             + ("; less, where regions are taken over" if record.versions else "")

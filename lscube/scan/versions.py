@@ -29,10 +29,8 @@ from lscube.scan.record import EventRecord, Version
 from lscube.scan.world import World
 from lscube.settings import InventorySettings, Job
 
-SCENES, AREA, SUMMARY, REPORT, PUBLISHED = (
-    *("scenes.json", "area.geojson", "summary.json", "report.html"),
-    "published",
-)
+SCENES, AREA, COUNTS = "scenes.json", "area.geojson", "regions.json"
+SUMMARY, REPORT, PUBLISHED = "summary.json", "report.html", "published"
 
 
 def settings_digest(world: World) -> str:
@@ -93,10 +91,11 @@ def go_on(world: World, record: EventRecord, version: Version) -> EventRecord:
 def map_version(world: World, record: EventRecord, version: Version) -> Version:
     """Map; regions in which nothing new is seen are taken over from the version before."""
     job = job_of(world, record, version)
-    states: list[Progress] = []
+    counts = world.home.folder(record.id, version.name) / COUNTS
 
     def watch(progress: Progress) -> None:
-        states.append(progress)
+        if not counts.exists():
+            write_json(counts, {"regions": progress.regions, "taken": progress.done})
         world.at(f"region {record.id} {version.name}")
         world.log(logging.INFO, record.id, "version %s: %s", version.name, progress)
 
@@ -118,10 +117,17 @@ def map_version(world: World, record: EventRecord, version: Version) -> Version:
     return replace(
         version,
         run=run_id(mapped),
-        computed=states[-1].done - states[0].done if states else 0,
-        regions=states[-1].regions if states else 0,
+        **_counted(counts),
         lost=tuple(sorted({name for names in lost.values() for name in names})),
     )
+
+
+def _counted(path: Path) -> dict[str, int]:
+    """Regions in all, and those that were computed, whichever process did it; nothing if that is lost."""
+    if not path.exists():
+        return {}
+    said = json.loads(path.read_text(encoding="utf-8"))
+    return {"regions": said["regions"], "computed": said["regions"] - said["taken"]}
 
 
 def job_of(world: World, record: EventRecord, version: Version) -> Job:
