@@ -20,7 +20,7 @@ from lscube.files import write_json
 from lscube.grid import arrange_area, epsg_of, project, snapped_grid, unwrap, utm_epsg
 from lscube.scan.hazard import Fetch, Hazard
 from lscube.scan.pieces import Cells, choose_pieces
-from lscube.scan.region import EARTH, Region, region_of
+from lscube.scan.region import EARTH, Region, region_of, within_reach
 from lscube.scan.steepness import Elevation, steepness
 from lscube.settings.scan_rules import DEFAULT_LIMITS, LimitSettings, ScanAreaSettings
 
@@ -93,7 +93,8 @@ def area_of(
         raise _nothing(hazard, "all pieces are small; lower area.min_km2")
     epsg = epsg_of(cells.grid)
     outlines = tuple(_to_degrees(piece.outline, epsg, hazard) for piece in pieces)
-    geometry = arrange_area(outlines, f"the area of {hazard.id}")
+    # Cells reach a little beyond what they are drawn from.
+    geometry = within_reach(arrange_area(outlines, f"the area of {hazard.id}"), hazard)
     if cut:
         why += (f"Cut to {settings.budget_km2:,.0f} km2, the most hazardous first.",)
     return Area(geometry, _km2(geometry), (*region.why, *why), cut or region.cut, outlines)

@@ -215,9 +215,23 @@ def _boxed(west: float, south: float, east: float, north: float, hazard: Hazard)
 
 
 def _within_reach(region: Region, hazard: Hazard) -> Region:
-    """Leave out what is beyond UTM's latitudes, or too far from the middle of its zone."""
-    _, south, _, north = region.area.bounds
-    inside = region.area.intersection(shapely.box(-180, -80, 180, 84))
+    area = within_reach(region.area, hazard)
+    if area is region.area:
+        return region
+    why = (*region.why, "What one UTM grid cannot hold was left out.")
+    return Region(area, region.strength, why, region.given, cut=True)
+
+
+def within_reach(area: BaseGeometry, hazard: Hazard) -> BaseGeometry:
+    """Leave out what is beyond UTM's latitudes, or too far from the middle of the area's zone.
+
+    Raises
+    ------
+    AreaError
+        Nothing is left.
+    """
+    _, south, _, north = area.bounds
+    inside = area.intersection(shapely.box(-180, -80, 180, 84))
     if inside.area == 0:
         raise AreaError(
             f"Expected an area that UTM covers (80 degrees south to 84 north), {hazard.id} is at latitudes "
@@ -227,11 +241,9 @@ def _within_reach(region: Region, hazard: Hazard) -> Region:
     middle = 6 * (utm_epsg(inside) % 100) - 183
     low, _, high, _ = whole.bounds
     turns = 360 * round(((low + high) / 2 - middle) / 360)
-    far = FARTHEST - 0.01
+    far = FARTHEST - 0.001
     zone = shapely.box(middle + turns - far, -80, middle + turns + far, 84)
     reached = whole.intersection(zone)
-    if reached.area >= (1 - 1e-9) * unwrap(region.area).area:
-        return region
-    why = (*region.why, "What one UTM grid cannot hold was left out.")
-    area = arrange_area([reached], f"the area of {hazard.id}")
-    return Region(area, region.strength, why, region.given, cut=True)
+    if reached.area >= (1 - 1e-9) * unwrap(area).area:
+        return area
+    return arrange_area([reached], f"the area of {hazard.id}")

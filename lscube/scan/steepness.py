@@ -117,10 +117,13 @@ def elevation_from(source: SourceSettings, outside: Outside) -> Elevation:
         scenes = Scenes(never, area, (), (), items, dsm_asset=source.dsm_asset)
         surface = describe_surface(scenes, grid)
         heights = np.full(grid.shape, np.nan, np.float32)
-        for row in range(0, grid.shape[0], BLOCK):
-            for column in range(0, grid.shape[1], BLOCK):
-                part = slice(row, row + BLOCK), slice(column, column + BLOCK)
-                heights[part] = surface.read(grid[part], outside.access)[0]
+        rows, columns = grid.shape
+        for top, left in np.ndindex(-(-rows // BLOCK), -(-columns // BLOCK)):
+            part = (
+                slice(top * BLOCK, min((top + 1) * BLOCK, rows)),
+                slice(left * BLOCK, min((left + 1) * BLOCK, columns)),
+            )
+            heights[part] = surface.read(grid[part], outside.access)[0]
         return heights
 
     return give

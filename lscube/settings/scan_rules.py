@@ -122,7 +122,7 @@ class AllowSettings(Settings):
     """Folders of this machine below which files may be read, for catalogues on this machine."""
     hosts: tuple[str, ...] = ()
     """Hosts ("stac.lan", "127.0.0.1:8080", "*.example.org") and networks ("10.1.0.0/16") that may be private
-    addresses, on any port that is given with them; all others must be public, on ports 80 and 443."""
+    addresses; other ports than 80 and 443 are given with the host. All others must be public."""
     only_hosts: tuple[str, ...] = ()
     """If given, the only hosts of http and https ("*.example.org": and all below)."""
     only_buckets: tuple[str, ...] = ()

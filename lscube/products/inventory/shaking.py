@@ -66,13 +66,19 @@ class Shaking:
 
         logarithmic = self.quantity == "pga_percent_g"
         values = np.log(self.values) if logarithmic else self.values
+        corners, places = flat(self.points), flat(np.stack([longitude, latitude], axis=1))
         try:
-            field = LinearNDInterpolator(flat(self.points), values)
+            field = LinearNDInterpolator(corners, values)
         except QhullError:
             raise InventoryError(
                 f"Expected contours that enclose some ground, found points on a line; {_ADVICE}."
             ) from None
-        found: NDArray[np.float64] = field(flat(np.stack([longitude, latitude], axis=1)))
+        # Outside all triangles it would look through each of them, which is slow.
+        hull = shapely.buffer(shapely.convex_hull(shapely.multipoints(corners)), 1e-9)
+        shapely.prepare(hull)
+        within = shapely.contains_xy(hull, *places.T)
+        found = np.full(len(places), np.nan)
+        found[within] = field(places[within])
         return np.asarray(np.exp(found) if logarithmic else found)
 
 

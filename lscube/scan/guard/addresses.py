@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -51,8 +51,23 @@ _SERVICES = frozenset({"168.63.129.16"})
 """Public by number, but the host of a machine at Azure
 (https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16)."""
 
-_EMBEDDING = ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")
-"""IPv6 networks whose last 32 bits are an IPv4 address (RFC 6052, 8215, 4291)."""
+_SPECIAL = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+        *("172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16"),
+        *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+        *("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
+    )
+)
+"""Networks that are not, or not only, public (IANA's special-purpose registries, RFC 6890). What Python
+itself takes for global differs between its versions."""
+
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All IPv6 addresses that are given out for use on the internet."""
+
+_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+"""IPv4 addresses as IPv6-only networks reach them (RFC 6052)."""
 
 
 def check_address(href: str, allowed: AllowSettings, remote: bool = True) -> None:
@@ -137,15 +152,15 @@ def check_ip(address: str, port: int, allowed: AllowSettings) -> None:
     Raises
     ------
     RefusedError
-        It is private, loopback, link-local, shared (100.64.0.0/10), multicast, reserved, or an IPv4 address
-        of these kinds within an IPv6 one; or a service of a cloud's own.
+        It is private, loopback, link-local, shared (100.64.0.0/10), multicast, reserved, an IPv4 address
+        within an IPv6 one (but for a public one by NAT64), or a service of a cloud's own.
     """
     ip = _ip(address)
     if ip is None:
         raise refused(address, "it is no IP address")
     if _listed(address, port, allowed.hosts):
         return
-    if not all(_is_public(one) for one in _meant(ip)):
+    if not _is_public(ip):
         raise refused(address, "it is no public address; add its host or network to allow.hosts")
 
 
@@ -228,7 +243,7 @@ def _matches(host: str, port: int, entry: str) -> bool:
     ip = _ip(host)
     if "/" in entry:
         network = ipaddress.ip_network(entry)
-        return ip is not None and ip.version == network.version and ip in network
+        return ip is not None and port in (80, 443) and ip in network
     name, colon, number = _divided(entry)
     if (colon and number != str(port)) or (not colon and port not in (80, 443)):
         return False
@@ -252,20 +267,13 @@ def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _meant(
-    ip: ipaddress.IPv4Address | ipaddress.IPv6Address,
-) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """An address and the IPv4 addresses that it stands for."""
-    yield ip
-    if isinstance(ip, ipaddress.IPv4Address):
-        return
-    yield from (inner for inner in (ip.ipv4_mapped, ip.sixtofour) if inner is not None)
-    yield from ip.teredo or ()
-    if any(ip in ipaddress.ip_network(network) for network in _EMBEDDING):
-        yield ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-
-
 def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    scoped = isinstance(ip, ipaddress.IPv6Address) and ip.scope_id is not None
-    special = ip.is_multicast or ip.is_reserved or ip.is_unspecified or scoped
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.scope_id is not None:
+            return False
+        if ip in _TRANSLATED:
+            return _is_public(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+        if ip not in _UNICAST:
+            return False
+    special = any(ip in network for network in _SPECIAL if network.version == ip.version)
     return ip.is_global and not special and str(ip) not in _SERVICES
