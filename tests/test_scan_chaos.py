@@ -52,7 +52,9 @@ def products(scan: Path) -> dict[str, str]:
         if not name.startswith("scan.sqlite") and not name.endswith("metrics.prom")
     }
     # A file system lists a map's variables in any order, and so does a published item.
-    texts = {name: json.loads((scan / name).read_text()) for name in found if name.endswith(".json")}
+    texts = {
+        name: json.loads((scan / name).read_text()) for name in found if name.endswith(".json")
+    }
     return found | {name: json.dumps(text, sort_keys=True) for name, text in texts.items()}
 
 
