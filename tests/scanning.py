@@ -148,7 +148,7 @@ def settings_of(folder: Path, scan: Path, catalogue: Path, **sections: Any) -> S
         "map": {"models": [str(folder / "model")]},
         "source": {"catalogs": str(catalogue)},
         "cube": {"dilation": 0.0},
-        "predict": {**SETTINGS.model_dump(), "region_shards": 2},
+        "predict": {**SETTINGS.model_dump(), "shard_chunks": 2},
         "products": {"report": False, "publish": False, "inventory": "geojson"},
     }
     for name, section in sections.items():

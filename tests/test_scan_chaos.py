@@ -101,9 +101,8 @@ def test_killed_once_at_each_step_it_ends_the_same(folder, undisturbed, tmp_path
     # No step was done again once it was remembered, though the scan died right after it.
     steps = Counter(line.partition(" ")[2] for line in lines(log))
     assert {steps[f"wrote usgs-us1 {step}"] for step in ("found", "decided", "area")} == {1}
-    assert steps["pointed usgs-us1 0001"] == 2
-    posted = Counter(lines(log.with_suffix(".posted")))
-    assert set(posted.values()) <= {1, 2}
+    # It died after posting, and before it was remembered: so messages came twice more.
+    assert set(Counter(lines(log.with_suffix(".posted"))).values()) <= {2, 3}
 
 
 def test_killed_at_random_it_ends_the_same(folder, undisturbed, tmp_path):
