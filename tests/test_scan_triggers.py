@@ -12,7 +12,7 @@ from lscube.errors import RefusedError, SourceError
 from lscube.scan.hazard import Hazard, Trigger
 from lscube.scan.triggers import Gdacs, OwnList, Usgs, same_event
 from lscube.scan.triggers.gdacs import PAGE
-from lscube.scan.triggers.usgs import hazard_of
+from lscube.scan.triggers.usgs_event import hazard_of
 from lscube.settings.scan_rules import LimitSettings
 from tests.feeds import (
     PLACE,

@@ -23,13 +23,8 @@ from urllib3.util.connection import create_connection
 
 from lscube.catalog import Patience
 from lscube.catalog.web import PASSING, FetchError, fetch_bytes, plain_reason
-from lscube.scan.guard.addresses import (
-    Resolve,
-    addresses_of,
-    check_address,
-    refused,
-    system_addresses,
-)
+from lscube.scan.guard.addresses import check_address
+from lscube.scan.guard.hosts import Resolve, addresses_of, refused, system_addresses
 from lscube.scan.hazard import Fetch
 from lscube.settings.scan_rules import AllowSettings, LimitSettings
 
