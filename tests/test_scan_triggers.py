@@ -83,6 +83,17 @@ def test_an_event_of_the_list_with_its_products():
     assert query["starttime"] == ["2026-10-18T00:00:00"]
 
 
+def test_a_detail_is_asked_for_again_when_the_event_was_updated():
+    asked = []
+    documents = {LIST: collection(usgs_feature()), DETAIL: json.dumps(usgs_detail()).encode()}
+    trigger = Usgs(serving(documents, asked))
+    assert polled(trigger) == polled(trigger)
+    assert [address.startswith(DETAIL) for address in asked] == [False, True, False]
+    documents[LIST] = collection(usgs_feature(updated=1_800_003_600_001))
+    polled(trigger)
+    assert asked[-1].startswith(DETAIL)
+
+
 def test_the_preferred_product_is_taken():
     """The greatest weight, of several the latest; a deleted one never."""
     entries = [

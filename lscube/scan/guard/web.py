@@ -3,11 +3,12 @@
 Every request and every redirect is checked (`check_address`), its host's name is resolved once, all
 answers are checked (`addresses_of`), and the connection goes to one of these addresses: a name
 that leads elsewhere the next time it is asked (DNS rebinding) is of no use. Proxies, `.netrc` and other
-settings of the environment are not used: a proxy would resolve names by itself.
+settings of the environment are not used, but for `REQUESTS_CA_BUNDLE`: a proxy would resolve names by itself.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -49,6 +50,7 @@ class GuardedSessions:
         """Make a session."""
         session = requests.Session()
         session.trust_env = False
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         session.max_redirects = self.limits.redirects
         session.adapters.clear()
         for scheme in ("https://", "http://"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -49,6 +49,11 @@ class Usgs:
     """Earthquakes older than this are not looked at; 0: of any age."""
     limits: LimitSettings = DEFAULT_LIMITS
     """How much is taken."""
+    read: dict[str, tuple[datetime, Hazard]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    """Details that were read, by id, with the `updated` of the list: they are not asked for again before it
+    changes."""
 
     def poll(self, since: datetime, now: datetime) -> Iterator[Hazard]:
         """Earthquakes that changed between two UTC instants, each with its products.
@@ -99,6 +104,9 @@ class Usgs:
         types = str(member(feature, "properties", "types"))
         if told.deleted or not isinstance(detail, str) or not any(t in types for t in TELLING):
             return told
+        updated, known = self.read.get(told.id, (None, told))
+        if updated == told.updated:
+            return known
         try:
             content = self.fetch(detail)
         except (RefusedError, FetchError) as error:
@@ -107,7 +115,9 @@ class Usgs:
                 raise
             log.warning("%s: without its products: %s", told.id, error)
             return replace(told, deleted=status in (409, 410))
-        return self._detailed(told, content, detail)
+        found = self._detailed(told, content, detail)
+        self.read[told.id] = (told.updated, found)
+        return found
 
     def _detailed(self, told: Hazard, content: bytes, address: str) -> Hazard:
         found = hazard_of(parse_json(content, address, self.limits))
