@@ -349,6 +349,17 @@ def test_the_environments_proxies_and_passwords_are_not_used(server, monkeypatch
     assert sent == [None]
 
 
+def test_a_proxy_that_is_allowed_is_used_for_all_but_own_hosts(server):
+    server.replies |= {"http://example.org/a": content(b"by proxy"), "/own": content(b"direct")}
+    allowed = allowing(server, proxy=server.at(""))
+    fetch = guarded_fetch(allowed, LIMITS, lambda host, port: pytest.fail("not resolved"), HASTY)
+    assert fetch("http://example.org/a") == b"by proxy"
+    assert fetch(server.at("/own")) == b"direct"
+    with pytest.raises(RefusedError):
+        fetch("http://169.254.169.254/")
+    assert server.asked == ["http://example.org/a", "/own"]
+
+
 def test_too_large_too_many_and_missing(server):
     bomb = gzip.compress(bytes(1_000_000))
     server.replies |= {
