@@ -19,7 +19,7 @@ from lscube.jobs import OUTSIDE
 from lscube.scan.area import area_of, save_area
 from lscube.scan.steepness import elevation_from, elevation_of, steepness
 from lscube.scan.triggers.own import hazard_of as own_hazard
-from lscube.scan.triggers.usgs import hazard_of
+from lscube.scan.triggers.usgs_event import hazard_of
 from lscube.settings import SourceSettings
 from lscube.settings.scan_rules import LimitSettings, ScanAreaSettings
 from tests.feeds import PLACE, contours, usgs_detail

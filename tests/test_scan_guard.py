@@ -4,10 +4,17 @@ import gzip
 import json
 import pickle
 import shutil
-from datetime import UTC, datetime
+import socket
+import time
+from datetime import UTC, datetime, timedelta
 
 import pystac
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from shapely.geometry import box, mapping
 
 from lscube.catalog import Answer, Patience, Query, open_catalog
@@ -253,30 +260,76 @@ def test_a_redirect_inwards_is_refused_before_it_is_followed(server, target, sta
     assert "/secret" not in server.asked
 
 
-def test_the_connection_goes_to_what_was_checked_and_nowhere_else(server):
-    """A name that is public when it is checked cannot be private when it is used: it is asked once."""
+def test_a_name_that_leads_inwards_gets_no_connection(server):
     server.replies["/"] = content(b"inside")
-    answers = iter([("8.8.8.8",), ("127.0.0.1",)])
-    asked = []
-
-    def rebinding(host, port):
-        asked.append(host)
-        return next(answers)
-
-    addresses = addresses_of("rebind.example.org", 80, NOTHING, rebinding)
-    assert addresses == ("8.8.8.8",)
-    # And a name that is private from the start never gets a connection.
-    fetch = guarded_fetch(NOTHING, LIMITS, lambda host, port: ("127.0.0.1",), HASTY)
-    with pytest.raises(RefusedError, match="no public address"):
-        fetch("http://rebind.example.org/")
+    for address in ("127.0.0.1", "::1", "10.0.0.1", "::ffff:127.0.0.1"):
+        fetch = guarded_fetch(NOTHING, LIMITS, lambda host, port: (address,), HASTY)  # noqa: B023
+        with pytest.raises(RefusedError, match="no public address"):
+            fetch("http://example.org/")
     assert server.asked == []
 
 
-def test_a_name_is_resolved_by_what_is_handed_in(server):
+def test_a_name_is_resolved_once_and_the_connection_goes_there(server):
+    """A name that leads elsewhere the next time is not asked a next time."""
     server.replies["/"] = content(b"inside")
     allowed = AllowSettings(hosts=(f"stac.example.org:{server.port}",))
-    fetch = guarded_fetch(allowed, LIMITS, lambda host, port: ("127.0.0.1",), HASTY)
+    answers = [("127.0.0.1",)]
+    fetch = guarded_fetch(allowed, LIMITS, lambda host, port: answers.pop(), HASTY)
     assert fetch(server.at("/", "stac.example.org")) == b"inside"
+    assert answers == []
+
+
+def test_the_next_address_is_tried_and_none_is_said(server):
+    server.replies["/"] = content(b"inside")
+    allowed = AllowSettings(hosts=(f"stac.example.org:{server.port}",))
+    several = ("127.0.0.250", "127.0.0.1")
+    fetch = guarded_fetch(allowed, LIMITS, lambda host, port: several, HASTY)
+    assert fetch(server.at("/", "stac.example.org")) == b"inside"
+
+    def unknown(host, port):
+        raise socket.gaierror("Name or service not known")
+
+    with pytest.raises(FetchError, match="not known"):
+        guarded_fetch(NOTHING, LIMITS, unknown, HASTY)("https://example.org/")
+
+
+def test_certificates_are_checked_against_the_name(tmp_path, monkeypatch):
+    certificate = self_signed(tmp_path, "stac.example.org")
+    with answering(certificate) as server:
+        server.replies["/"] = content(b"inside")
+        names = ("stac.example.org", "other.example.org")
+        allowed = AllowSettings(hosts=tuple(f"{name}:{server.port}" for name in names))
+        fetch = guarded_fetch(allowed, LIMITS, lambda host, port: ("127.0.0.1",), HASTY)
+        good, other = (f"https://{name}:{server.port}/" for name in names)
+        with pytest.raises(FetchError, match="certificate"):
+            fetch(good)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        assert fetch(good) == b"inside"
+        with pytest.raises(FetchError):
+            fetch(other)
+
+
+def self_signed(folder, name):
+    """A certificate with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    owner = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(owner)
+        .issuer_name(owner)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path = folder / "certificate.pem"
+    path.write_bytes(private + made.public_bytes(Encoding.PEM))
+    return path
 
 
 def test_the_environments_proxies_and_passwords_are_not_used(server, monkeypatch, tmp_path):
@@ -294,6 +347,17 @@ def test_the_environments_proxies_and_passwords_are_not_used(server, monkeypatch
     server.replies["/"] = reply
     assert guarded_fetch(allowing(server), LIMITS)(server.at("/")) == b"here"
     assert sent == [None]
+
+
+def test_a_proxy_that_is_allowed_is_used_for_all_but_own_hosts(server):
+    server.replies |= {"http://example.org/a": content(b"by proxy"), "/own": content(b"direct")}
+    allowed = allowing(server, proxy=server.at(""))
+    fetch = guarded_fetch(allowed, LIMITS, lambda host, port: pytest.fail("not resolved"), HASTY)
+    assert fetch("http://example.org/a") == b"by proxy"
+    assert fetch(server.at("/own")) == b"direct"
+    with pytest.raises(RefusedError):
+        fetch("http://169.254.169.254/")
+    assert server.asked == ["http://example.org/a", "/own"]
 
 
 def test_too_large_too_many_and_missing(server):
@@ -324,8 +388,7 @@ def test_an_answer_that_trickles_is_cut_off(server):
             for _ in range(200):
                 handler.wfile.write(b"x" * 5000)
                 handler.wfile.flush()
-                handler.server.socket.getsockname()
-                __import__("time").sleep(0.02)
+                time.sleep(0.02)
         except OSError:
             pass
 

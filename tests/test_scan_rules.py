@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from lscube.scan.rules import wanted
-from lscube.scan.triggers.usgs import hazard_of
+from lscube.scan.triggers.usgs_event import hazard_of
 from lscube.settings.scan_rules import DEFAULT_RULES, RuleSettings, ScanAreaSettings
 from tests.feeds import failure, usgs_detail, usgs_feature
 

@@ -12,7 +12,7 @@ from lscube.errors import RefusedError, SourceError
 from lscube.scan.hazard import Hazard, Trigger
 from lscube.scan.triggers import Gdacs, OwnList, Usgs, same_event
 from lscube.scan.triggers.gdacs import PAGE
-from lscube.scan.triggers.usgs import hazard_of
+from lscube.scan.triggers.usgs_event import hazard_of
 from lscube.settings.scan_rules import LimitSettings
 from tests.feeds import (
     PLACE,
@@ -81,6 +81,17 @@ def test_an_event_of_the_list_with_its_products():
     assert query["includedeleted"] == ["true"]
     assert query["minmagnitude"] == ["5.5"]
     assert query["starttime"] == ["2026-10-18T00:00:00"]
+
+
+def test_a_detail_is_asked_for_again_when_the_event_was_updated():
+    asked = []
+    documents = {LIST: collection(usgs_feature()), DETAIL: json.dumps(usgs_detail()).encode()}
+    trigger = Usgs(serving(documents, asked))
+    assert polled(trigger) == polled(trigger)
+    assert [address.startswith(DETAIL) for address in asked] == [False, True, False]
+    documents[LIST] = collection(usgs_feature(updated=1_800_003_600_001))
+    polled(trigger)
+    assert asked[-1].startswith(DETAIL)
 
 
 def test_the_preferred_product_is_taken():

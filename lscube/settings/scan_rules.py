@@ -127,6 +127,8 @@ class AllowSettings(Settings):
     """If given, the only hosts of http and https ("*.example.org": and all below)."""
     only_buckets: tuple[str, ...] = ()
     """If given, the only buckets or containers of s3, gs, abfs and az."""
+    proxy: str | None = Field(None, pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?$")
+    """HTTP proxy for all but `hosts`; it then resolves names, and must keep from private addresses itself."""
     models: tuple[AllowedModel, ...] = ()
     """Models that may be used; none where empty."""
 

@@ -9,7 +9,8 @@ from lscube.catalog import Answer, Ask, Patience, Query, Sign, open_catalog, sig
 from lscube.catalog.sources import Search
 from lscube.cube.reading import Access
 from lscube.jobs import Outside
-from lscube.scan.guard.addresses import Resolve, check_address, system_addresses
+from lscube.scan.guard.addresses import check_address
+from lscube.scan.guard.hosts import Resolve, system_addresses
 from lscube.scan.guard.items import check_items
 from lscube.scan.guard.web import PATIENCE, GuardedSessions, final_address
 from lscube.settings import SourceSettings

@@ -3,16 +3,19 @@
 Every request and every redirect is checked (`check_address`), its host's name is resolved once, all
 answers are checked (`addresses_of`), and the connection goes to one of these addresses: a name
 that leads elsewhere the next time it is asked (DNS rebinding) is of no use. Proxies, `.netrc` and other
-settings of the environment are not used: a proxy would resolve names by itself.
+settings of the environment are not used, but for `REQUESTS_CA_BUNDLE`. A proxy (`allow.proxy`) resolves names
+by itself, so that this is then its part.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -23,13 +26,8 @@ from urllib3.util.connection import create_connection
 
 from lscube.catalog import Patience
 from lscube.catalog.web import PASSING, FetchError, fetch_bytes, plain_reason
-from lscube.scan.guard.addresses import (
-    Resolve,
-    addresses_of,
-    check_address,
-    refused,
-    system_addresses,
-)
+from lscube.scan.guard.addresses import check_address
+from lscube.scan.guard.hosts import Resolve, addresses_of, listed, refused, system_addresses
 from lscube.scan.hazard import Fetch
 from lscube.settings.scan_rules import AllowSettings, LimitSettings
 
@@ -54,6 +52,7 @@ class GuardedSessions:
         """Make a session."""
         session = requests.Session()
         session.trust_env = False
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         session.max_redirects = self.limits.redirects
         session.adapters.clear()
         for scheme in ("https://", "http://"):
@@ -105,8 +104,11 @@ class _GuardedAdapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Send one request."""
-        check_address(str(request.url), self._sessions.allowed)
-        kwargs["proxies"] = None
+        allowed, parts = self._sessions.allowed, urlsplit(str(request.url))
+        check_address(str(request.url), allowed)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        direct = allowed.proxy is None or listed(str(parts.hostname), port, allowed.hosts)
+        kwargs["proxies"] = {} if direct else dict.fromkeys(("http", "https"), allowed.proxy)
         return super().send(request, *args, **kwargs)
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:

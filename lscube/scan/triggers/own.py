@@ -37,13 +37,13 @@ from lscube.scan.triggers.reading import (
     EntryError,
     bounds_of,
     colour,
+    features_of,
     instant,
     member,
     place,
     safe_name,
     web_page,
 )
-from lscube.scan.triggers.usgs import features_of
 from lscube.settings.scan_rules import DEFAULT_LIMITS, LimitSettings
 
 log = logging.getLogger("lscube.scan")

@@ -9,9 +9,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from lscube.errors import SourceError
+from lscube.errors import RefusedError, SourceError
 from lscube.scan.guard.documents import clean_text, number
 from lscube.scan.hazard import Colour, Hazard
+from lscube.settings.scan_rules import LimitSettings
 
 Bounds = tuple[float, float, float, float]
 Entry = TypeVar("Entry")
@@ -154,3 +155,25 @@ def each(
             f"Expected all events of {origin}, but {len(failed)} could not be had ({failed[0]}); "
             "they are asked for again with the next scan."
         )
+
+
+def features_of(document: Any, origin: str, limits: LimitSettings) -> list[Any]:
+    """The features of a GeoJSON FeatureCollection.
+
+    Raises
+    ------
+    SourceError
+        It is none, or has more than are taken.
+    """
+    features = member(document, "features")
+    if not isinstance(features, list):
+        raise SourceError(
+            f"Expected a GeoJSON FeatureCollection with {origin}, found something else; "
+            "check the address."
+        )
+    if len(features) > limits.features:
+        raise RefusedError(
+            f"Expected at most {limits.features:,} features with {origin}, found {len(features):,}; "
+            "see [limits]."
+        )
+    return features

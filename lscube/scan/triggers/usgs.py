@@ -9,28 +9,18 @@ ground failure, PAGER, and the ShakeMap with its contours.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from lscube.catalog.web import FetchError
-from lscube.errors import RefusedError, SourceError
-from lscube.scan.guard.documents import clean_text, number, parse_json
+from lscube.errors import RefusedError
+from lscube.scan.guard.documents import number, parse_json
 from lscube.scan.hazard import Fetch, Hazard
-from lscube.scan.triggers.reading import (
-    Bounds,
-    EntryError,
-    bounds_of,
-    colour,
-    each,
-    instant,
-    member,
-    place,
-    safe_name,
-    web_page,
-)
+from lscube.scan.triggers.reading import EntryError, each, features_of, instant, member
+from lscube.scan.triggers.usgs_event import TELLING, hazard_of
 from lscube.settings.scan_rules import DEFAULT_LIMITS, LimitSettings
 
 log = logging.getLogger("lscube.scan")
@@ -43,9 +33,6 @@ OVERLAP = timedelta(hours=1)
 
 GONE = (404, 409, 410)
 """HTTP statuses of a detail that is not there: not found, deleted (FDSN), gone."""
-
-_TELLING = ("ground-failure", "losspager", "shakemap")
-"""Kinds of products for which an event's detail is asked for."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +49,11 @@ class Usgs:
     """Earthquakes older than this are not looked at; 0: of any age."""
     limits: LimitSettings = DEFAULT_LIMITS
     """How much is taken."""
+    read: dict[str, tuple[datetime, Hazard]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    """Details that were read, by id, with the `updated` of the list: they are not asked for again before it
+    changes."""
 
     def poll(self, since: datetime, now: datetime) -> Iterator[Hazard]:
         """Earthquakes that changed between two UTC instants, each with its products.
@@ -110,8 +102,11 @@ class Usgs:
         told = hazard_of(feature)
         detail = member(feature, "properties", "detail")
         types = str(member(feature, "properties", "types"))
-        if told.deleted or not isinstance(detail, str) or not any(t in types for t in _TELLING):
+        if told.deleted or not isinstance(detail, str) or not any(t in types for t in TELLING):
             return told
+        updated, known = self.read.get(told.id, (None, told))
+        if updated == told.updated:
+            return known
         try:
             content = self.fetch(detail)
         except (RefusedError, FetchError) as error:
@@ -120,150 +115,12 @@ class Usgs:
                 raise
             log.warning("%s: without its products: %s", told.id, error)
             return replace(told, deleted=status in (409, 410))
-        return self._detailed(told, content, detail)
+        found = self._detailed(told, content, detail)
+        self.read[told.id] = (told.updated, found)
+        return found
 
     def _detailed(self, told: Hazard, content: bytes, address: str) -> Hazard:
         found = hazard_of(parse_json(content, address, self.limits))
         if told.id not in (found.id, *found.others):
             raise EntryError(f"the detail of {told.id} is of {found.id}")
         return found
-
-
-def features_of(document: Any, origin: str, limits: LimitSettings) -> list[Any]:
-    """The features of a GeoJSON FeatureCollection.
-
-    Raises
-    ------
-    SourceError
-        It is none, or has more than are taken.
-    """
-    features = member(document, "features")
-    if not isinstance(features, list):
-        raise SourceError(
-            f"Expected a GeoJSON FeatureCollection with {origin}, found something else; "
-            "check the address."
-        )
-    if len(features) > limits.features:
-        raise RefusedError(
-            f"Expected at most {limits.features:,} features with {origin}, found {len(features):,}; "
-            "see [limits]."
-        )
-    return features
-
-
-def hazard_of(feature: Any) -> Hazard:
-    """Read one event of the USGS: an entry of a list, or a detail.
-
-    Of several products of a kind the preferred one is taken: the greatest `preferredWeight`, then the latest.
-
-    Raises
-    ------
-    EntryError
-        It lacks id, time or place.
-    """
-    said = member(feature, "properties")
-    time = instant(member(said, "time"))
-    if time is None:
-        raise EntryError("it has no time")
-    longitude, latitude, depth = _coordinates(feature)
-    failure, pager, shaking = (_preferred(said, name) for name in _TELLING)
-    native = safe_name(member(feature, "id"))
-    return Hazard(
-        id=f"usgs-{native}",
-        source="usgs",
-        kind="earthquake" if member(said, "type") in (None, "earthquake") else "other",
-        time=time,
-        end=None,
-        updated=max(time, instant(member(said, "updated")) or time),
-        deleted=member(said, "status") == "deleted",
-        title=clean_text(member(said, "title") or member(said, "place") or native),
-        longitude=longitude,
-        latitude=latitude,
-        magnitude=number(member(said, "mag")),
-        alert=colour(member(said, "alert")),
-        landslide_hazard=colour(
-            failure.get("landslide-hazard-alert-color", failure.get("landslide-alert"))
-        ),
-        landslide_population=colour(failure.get("landslide-population-alert-color")),
-        pager=colour(pager.get("alertlevel")),
-        mmi=number(member(said, "mmi")) or number(shaking.get("maxmmi")),
-        bounds=_bounds(failure, shaking),
-        contours=tuple(_contours(said)),
-        url=web_page(member(said, "url")),
-        depth=depth,
-        others=tuple(_others(said, native)),
-    )
-
-
-def _coordinates(feature: Any) -> tuple[float, float, float | None]:
-    coordinates = member(feature, "geometry", "coordinates")
-    if not isinstance(coordinates, list) or len(coordinates) < 2:
-        raise EntryError("it has no place")
-    depth = number(coordinates[2]) if len(coordinates) > 2 else None
-    return *place(coordinates[0], coordinates[1]), depth
-
-
-def _products(said: Any, kind: str) -> list[dict[str, Any]]:
-    """Products of a kind, the preferred first."""
-    found = member(said, "products", kind)
-    products = [one for one in (found if isinstance(found, list) else []) if isinstance(one, dict)]
-    there = [one for one in products if str(one.get("status")).upper() != "DELETE"]
-
-    def rank(product: dict[str, Any]) -> tuple[float, float]:
-        return (
-            number(product.get("preferredWeight")) or 0.0,
-            number(product.get("updateTime")) or 0.0,
-        )
-
-    return sorted(there, key=rank, reverse=True)
-
-
-def _preferred(said: Any, kind: str) -> dict[str, Any]:
-    """Properties of the preferred product of a kind, none where there is none."""
-    products = _products(said, kind)
-    properties = products[0].get("properties") if products else None
-    return properties if isinstance(properties, dict) else {}
-
-
-def _bounds(failure: dict[str, Any], shaking: dict[str, Any]) -> Bounds | None:
-    """Where ground failure is to be expected, else where it was looked for, else the ShakeMap's.
-
-    The product's bounds without prefix enclose what its models show as hazardous; those with the prefix
-    "landslide" are the whole model's.
-    """
-    for properties, prefix in ((failure, ""), (failure, "landslide-"), (shaking, "")):
-        corners = (
-            properties.get(f"{prefix}{end}-{axis}")
-            for end, axis in (
-                ("minimum", "longitude"),
-                ("minimum", "latitude"),
-                ("maximum", "longitude"),
-                ("maximum", "latitude"),
-            )
-        )
-        found = bounds_of(*corners)
-        if found:
-            return found
-    return None
-
-
-def _contours(said: Any) -> Iterator[str]:
-    """Addresses of the preferred ShakeMap's contours."""
-    for product in _products(said, "shakemap")[:1]:
-        for names in (("cont_pga.json",), ("cont_mmi.json", "cont_mi.json")):  # mi: until 2018
-            found = (member(product, "contents", f"download/{name}", "url") for name in names)
-            address = next((one for one in found if isinstance(one, str) and len(one) < 2000), None)
-            if address:
-                yield address
-
-
-def _others(said: Any, native: str) -> Iterable[str]:
-    """The event's other ids, from the text ",us2000h8ty,pt18248000,"."""
-    text = member(said, "ids")
-    names = dict.fromkeys((text if isinstance(text, str) else "").split(","))
-    for name in list(names)[:50]:
-        try:
-            if name != native and name:
-                yield f"usgs-{safe_name(name)}"
-        except EntryError:
-            continue
