@@ -128,6 +128,9 @@ class Event:
     def _tell(self) -> str:
         """Deliver messages; gives what failed."""
         post = self.world.post
+        if post is None:
+            told = tuple(replace(alert, delivered=True) for alert in self.record.alerts)
+            self._remember(replace(self.record, alerts=told), "told")
         for alert in self.record.alerts:
             if alert.delivered or post is None:
                 continue

@@ -114,20 +114,22 @@ def map_version(world: World, record: EventRecord, version: Version) -> Version:
         None if before is None else world.home.map(record.id, before),
     )
     lost = unreadable_items(mapped)
+    computed, regions = _counted(counts)
     return replace(
         version,
         run=run_id(mapped),
-        **_counted(counts),
+        computed=computed,
+        regions=regions,
         lost=tuple(sorted({name for names in lost.values() for name in names})),
     )
 
 
-def _counted(path: Path) -> dict[str, int]:
-    """Regions in all, and those that were computed, whichever process did it; nothing if that is lost."""
+def _counted(path: Path) -> tuple[int, int]:
+    """Regions that were computed, whichever process did it, and all; 0 if that is not known any more."""
     if not path.exists():
-        return {}
+        return 0, 0
     said = json.loads(path.read_text(encoding="utf-8"))
-    return {"regions": said["regions"], "computed": said["regions"] - said["taken"]}
+    return said["regions"] - said["taken"], said["regions"]
 
 
 def job_of(world: World, record: EventRecord, version: Version) -> Job:

@@ -54,7 +54,7 @@ class WatchSettings(Settings):
 
     every: float = Field(30.0, gt=0, le=10_080)
     """Minutes between two passes of `lscube scan --watch`."""
-    days: float = Field(60.0, gt=0, le=3650)
+    days: float = Field(60.0, gt=0, le=36_500)
     """Days after an event for which new scenes are looked for."""
     clear_share: float = Field(0.3, ge=0, le=1)
     """Share of the area that must be clear, before and after the event, for the first map."""
