@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import rasterio
+
 from lscube.cli import main as lscube
 from lscube.learn import load_model
 from lscube.simulate import Overpass, SimulationSettings, simulate_event
@@ -39,11 +41,11 @@ SCENES = SimulationSettings(
     event_time=EVENT,
     overpasses=(
         Overpass("pre-1", -14, 0.0),
-        Overpass("post-1", 9, 1.5),
+        Overpass("post-1", 9, 0.0),
         Overpass("post-2", 19, 0.0),
     ),
 )
-"""Around the epicentre; the first scene after the event is cloudy."""
+"""Around the epicentre."""
 
 CONFIG = """
 folder = "scan"
@@ -65,8 +67,8 @@ models = ["model"]
 catalogs = "{api}"
 
 [predict]
-core = 64
-margin = 32
+core = 32
+margin = 16
 chunk_cores = 1
 shard_chunks = 1
 region_shards = 1
@@ -112,6 +114,7 @@ def staged(folder: Path, real: bool = True) -> Iterator[Stage]:
         PostgreSQL or PostGIS is not on this machine.
     """
     simulate_event(folder / "scenes", SCENES)
+    _cover_east(folder / "scenes" / "post-1" / "scl.tif")
     save_tiny(folder / "model")
     with ExitStack() as stack:
         files = stack.enter_context(range_server(folder / "scenes"))
@@ -135,6 +138,15 @@ def staged(folder: Path, real: bool = True) -> Iterator[Stage]:
         sha256 = load_model(folder / "model").card.sha256
         config.write_text(CONFIG.format(files=files, api=api, sha256=sha256, **said))
         yield Stage(config, arrive, RECORDED.exists())
+
+
+def _cover_east(classification: Path) -> None:
+    """Lay clouds over the eastern third of a scene."""
+    with rasterio.open(classification) as file:
+        classes, profile = file.read(), file.profile
+    classes[..., 2 * classes.shape[-1] // 3 :] = 9
+    with rasterio.open(classification, "w", **{**profile, "driver": "GTiff"}) as file:
+        file.write(classes)
 
 
 def _write_feed(folder: Path, address: str) -> None:

@@ -25,7 +25,7 @@ def test_an_event_of_the_past_is_mapped_as_its_scenes_arrive(tmp_path, capsys):
     state = SqliteState(tmp_path / "scan")
     record = state.read("usgs-us2000h8ty").record
     state.close()
-    assert record.reason.startswith("Rule 'landslides expected' holds: landslide hazard orange")
+    assert (record.phase, record.reason) == ("ended", "all of its area is clear")
     assert record.area_why[0] == "Contours of shaking: peak ground acceleration of 10 % of g."
     first, second = record.versions
     assert (first.scenes, second.scenes) == (("post-1",), ("post-1", "post-2"))
