@@ -17,7 +17,8 @@ from typing import Any
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element
 
-from lscube.scan.guard.documents import clean_text, number, parse_json, parse_xml
+from lscube.markup import clean_text
+from lscube.scan.guard.documents import number, parse_json, parse_xml
 from lscube.scan.hazard import Colour, Fetch, Hazard, Kind
 from lscube.scan.triggers.reading import (
     EARLIEST,
