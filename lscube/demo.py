@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from lscube import jobs
-from lscube.errors import StoreError
+from lscube.deliveries import deliver
+from lscube.errors import InputError, StoreError
 from lscube.files import cannot_write
+from lscube.products.report.assets import check
 from lscube.settings import Job, make_job
 from lscube.simulate import SimulatedEvent, SimulationSettings, simulate_event
 
-PRODUCTS = ("scenes", "model", "probability.zarr", "quicklook.png", "scores.json")
+PRODUCTS = (
+    *("scenes", "model", "probability.zarr", "quicklook.png", "scores.json"),
+    *("landslides.gpkg", "published", "report.html"),
+)
 """What a demo folder holds, in the order in which it is made."""
 
 MARK = ".lscube-demo"
@@ -56,7 +61,7 @@ def run_demo(
     changes: dict[str, Any] | None = None,
     say: Callable[[str], object] = print,
 ) -> dict[str, Any]:
-    """Simulate an event, train, map, evaluate.
+    """Simulate an event, train, map, evaluate, and make the products.
 
     Parameters
     ----------
@@ -93,7 +98,21 @@ def run_demo(
     say("Mapping the whole area")
     jobs.predict(job, model, store)
     say("Comparing with the inventory in the east")
-    return jobs.evaluate(job, store, folder / "scores.json", folder / "quicklook.png")
+    scores = folder / "scores.json"
+    found = jobs.evaluate(job, store, scores, folder / "quicklook.png")
+    say("Drawing the landslides, publishing the run, making its page")
+    deliver(job, store, [model.folder], folder, scores, _can_make_page(say))
+    return found
+
+
+def _can_make_page(say: Callable[[str], object]) -> bool:
+    """Whether the page's libraries are there; the demo goes on without."""
+    try:
+        check()
+    except InputError as error:
+        say(f"No page is made. {error}")
+        return False
+    return True
 
 
 def _make_room(folder: Path, overwrite: bool) -> None:

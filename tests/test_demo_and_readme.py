@@ -5,6 +5,8 @@ import re
 import shlex
 from pathlib import Path
 
+import geopandas
+import pystac
 import pytest
 import rioxarray  # noqa: F401
 import xarray as xr
@@ -12,6 +14,7 @@ import xarray as xr
 from lscube.cli import main
 from lscube.demo import MARK, PRODUCTS, demo_job, run_demo
 from lscube.errors import StoreError
+from lscube.products.inventory import ATTRIBUTES
 from lscube.simulate import SimulationSettings
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +51,16 @@ def test_the_demo_leaves_what_it_says(demo):
     known = mapped["probability"].notnull()
     assert not (known & ~inside).any()
     assert float(known.sum() / inside.sum()) > 0.4
+
+
+def test_the_demo_hands_over_what_others_open(demo):
+    frame = geopandas.read_file(demo / "landslides.gpkg")
+    assert set(ATTRIBUTES) <= set(frame.columns)
+    collection = pystac.Collection.from_file(str(demo / "published" / "collection.json"))
+    run = next(item for item in collection.get_items() if "probability" in item.assets)
+    assert {"map", "inventory", "observed", "inputs", "manifest"} <= set(run.assets)
+    page = (demo / "report.html").read_text(encoding="utf-8")
+    assert run.properties["lscube:run_id"] in page
 
 
 def test_the_demo_is_not_run_over_an_earlier_one_unless_asked(demo):
@@ -95,7 +108,7 @@ def test_commands_of_the_readme(demo, monkeypatch, capsys):
             ran += 1
         else:
             assert line == ". .venv/bin/activate"
-    assert ran == 6
+    assert ran == 9
     assert Path("quicklook.png").is_file()
     (python,) = blocks("python")
     names: dict[str, object] = {}

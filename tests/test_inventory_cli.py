@@ -72,7 +72,7 @@ def test_with_the_job_slopes_elevations_and_days_are_filled_in(folder, given, tm
 
 def test_with_several_days_before_they_are_read_by_pixel(folder, given, tmp_path):
     from lscube import jobs
-    from lscube.inventories import _days_before
+    from lscube.deliveries.inventory import _days_before
     from lscube.settings import make_job
 
     area = [float(value) for value in inner_area()]

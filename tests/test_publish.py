@@ -19,6 +19,7 @@ each extension's fields are read through its class in `pystac.extensions`:
 
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -232,6 +233,16 @@ def test_the_map_is_there_as_it_was(published, made):
     assert run.assets["map"].media_type == "application/vnd.zarr; version=3"
     tree = xr.open_datatree(href(run, "pyramid"), engine="zarr")
     assert list(tree.children) == ["0"]  # so small a map needs no coarser one
+
+
+def test_relative_paths_are_as_good(made, published, tmp_path, monkeypatch):
+    monkeypatch.chdir(made[0])
+    out = Path(os.path.relpath(tmp_path / "new" / "run"))
+    publish_map(Path("map.zarr"), out, Publication(now=NOW))
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["run"]
+    run, _ = items_of(tmp_path / "new" / "run")
+    assert run.id == items_of(published)[0].id
+    assert Path(href(run, "probability")).is_file()
 
 
 def test_publishing_does_not_touch_the_map(made, what, tmp_path):
@@ -509,6 +520,20 @@ def test_the_command_line_publishes_with_frozen_inputs(made, tmp_path, capsys):
     given[1] = str(others)
     assert main([*command, *given, "--out", str(tmp_path / "other")]) == 2
     assert "but not before; give the job" in capsys.readouterr().err
+
+
+def test_a_jobs_labels_are_not_the_maps_inventory(made, tmp_path):
+    folder, *_ = made
+    job = tmp_path / "job.toml"
+    job.write_text(
+        '[event]\nid = "e"\ntime = 2018-09-05T18:07:00Z\n[area]\naoi = [141.9, 42.72, 141.91, 42.76]\n'
+        '[source]\ncatalogs = "items.json"\n[labels]\nraster = "before/red.tif"\n'
+    )
+    given = ["--job", str(job), "--data", str(folder), "--map", str(folder / "map.zarr")]
+    inventory = ["--inventory", str(folder / "inventory.gpkg")]
+    assert main(["publish", *given, *inventory, "--out", str(tmp_path / "out")]) == 0
+    run, _ = items_of(tmp_path / "out")
+    assert {"inventory", "inputs"} <= set(run.assets)
 
 
 def test_a_map_in_a_repository_is_copied_as_plain_zarr(made, tmp_path):

@@ -632,4 +632,4 @@ def test_another_jobs_scenes_are_refused(event, tmp_path, capsys):
     (other / "items.json").write_text(text.replace('"id": "after"', '"id": "later"'))
     options = ["--map", str(event / "map.zarr"), *job_of(other), "--out", str(tmp_path / "r.html")]
     assert main(["report", *options]) == 2
-    assert "its items differ: after, later" in error_of(capsys)
+    assert "post scenes of the map (after), the job finds (later)" in error_of(capsys)

@@ -286,14 +286,14 @@ for _feature in RINGS["features"]:
     lines[0] = lines[0][::12]
 
 
-@fuzzed(max_examples=100)
+@fuzzed(max_examples=40)
 @given(mutated(RINGS), st.sampled_from([PLACE, (179.9, -17.0), (10.0, 83.9), (-90.0, -90.0)]))
 def test_contours(document, place):
     (hazard,) = tried(usgs_of(collection(usgs_feature()), dumped(usgs_detail())).poll)
     placed(replace(hazard, longitude=place[0], latitude=place[1]), dumped(document))
 
 
-@fuzzed(max_examples=60)
+@fuzzed(max_examples=30)
 @given(
     st.floats(-180, 180),
     st.floats(-90, 90),

@@ -131,6 +131,7 @@ REFUSED = [
         "https://example.org/%2e%2e/b",
         "https://example.org/%252e%252E/b",
     ),
+    *("https://example.org/a#/../b", "s3://bucket#@x/../y", "s3://bucket/a?x/../y"),
     *("s3://bucket/../x", "https://example.org/%25252525252e%25252525252e/x"),
     # GDAL's own ways.
     *("/vsicurl/http://example.org/x", "/vsizip/x.zip/y.tif", "/vsimem/x", "vsicurl/x"),

@@ -145,6 +145,15 @@ def test_what_is_weak_old_or_known_is_not_looked_at():
     assert len(asked) == 1
 
 
+def test_a_first_scan_may_ask_from_the_beginning_of_time():
+    ever = datetime.min.replace(tzinfo=UTC)
+    asked = []
+    feeds = serving({"https://": collection()}, asked)
+    assert polled(Usgs(feeds, days=0), ever) == []
+    assert polled(Gdacs(feeds, "https://www.gdacs.org/SEARCH"), ever) == []
+    assert "starttime=1900-01-01" in asked[0]
+
+
 def test_a_summary_feed_is_asked_as_it_is():
     address = "https://earthquake.usgs.gov/earthquakes/feed/v1.0/summary/significant_month.geojson"
     asked = []

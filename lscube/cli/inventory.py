@@ -83,7 +83,7 @@ def inventory(
       lscube inventory --map probability.zarr --out landslides.gpkg
       lscube inventory --map probability.zarr --job job.toml --min-area 500 --out landslides.fgb
     """
-    from lscube.inventories import cards_of, context_of
+    from lscube.deliveries.inventory import cards_of, context_of
     from lscube.mapping import open_map
     from lscube.mapping.opening import open_unfinished
     from lscube.products.inventory import read_shaking, write_inventory, write_summary

@@ -219,7 +219,7 @@ def demo(out: Path, seed: int, overwrite: bool) -> None:
     from lscube.simulate import SimulationSettings
 
     _print_scores(run_demo(out, overwrite, SimulationSettings(seed=seed)))
-    click.echo(f"Wrote {out}: look at {out / 'quicklook.png'}")
+    click.echo(f"Wrote {out}: look at {out / 'quicklook.png'} and {out / 'report.html'}")
 
 
 def _print_scores(scores: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -75,7 +76,8 @@ def publish(
         facility=facility,
         unfinished=unfinished,
     )
-    job = given.make() if given.job or given.source else None
+    # Here it is the map's inventory, not a job's labels.
+    job = replace(given, inventory=None).make() if given.job or given.source else None
     collection = deliveries.publish(store, out, what, models, job)
     click.echo(f"Wrote {out}: open {out / 'collection.json'}")
     for item in collection.get_items():

@@ -63,7 +63,7 @@ def report(
     Example:
       lscube report --map probability.zarr --job job.toml --inventory landslides.gpkg --out report.html
     """
-    from lscube import reporting
+    from lscube.deliveries import reporting
     from lscube.evaluate.page.wording import counted
     from lscube.products.report import ReportSettings
 

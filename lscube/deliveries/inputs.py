@@ -1,4 +1,4 @@
-"""Input items as they are now, with what tells that a file was changed."""
+"""A map's input items, and what tells that a file of theirs was changed."""
 
 from __future__ import annotations
 
@@ -10,18 +10,42 @@ from urllib.parse import urlsplit
 
 import pystac
 import requests
+import xarray as xr
 
+from lscube import jobs
 from lscube.catalog import Scenes, Sign, find_band, find_classification, find_elevation, sign_href
 from lscube.catalog.unsigning import unsigned_content
-from lscube.errors import LscubeError
+from lscube.errors import LscubeError, SceneError
 from lscube.products.portable import is_local, portable
 from lscube.products.stac import Input
+from lscube.settings import Job
 
 Ask = Callable[[str], str | None]
 """Tells the ETag of an address; None where it is not known."""
 
 TIMEOUT = 20.0
 """Seconds that a server has to tell one file's ETag."""
+
+
+def scenes_of_map(job: Job, mapped: xr.Dataset, outside: jobs.Outside = jobs.OUTSIDE) -> Scenes:
+    """Scenes of the job that a map was made by.
+
+    Raises
+    ------
+    SceneError
+        The job finds other scenes than the map was made from.
+    """
+    scenes = jobs.scenes_of(job, outside)
+    for side in ("pre", "post", "dsm"):
+        theirs = {str(item) for item in mapped.attrs[f"{side}_items"]}
+        ours = {item.id for item in getattr(scenes, side)}
+        if ours != theirs:
+            raise SceneError(
+                f"Expected the {side} scenes of the map ({', '.join(sorted(theirs))}), the job finds "
+                f"({', '.join(sorted(ours))}); give the job that the map was made by, or freeze its items "
+                "with `lscube search`."
+            )
+    return scenes
 
 
 def current_inputs(

@@ -211,7 +211,16 @@ def _cut(polygon: Polygon) -> Iterator[Polygon]:
     shift = -360.0 * math.floor((west + 180) / 360)
     moved = translate(polygon, shift) if shift else polygon
     if east + shift <= 180:
-        yield moved
+        yield _within_degrees(moved)
         return
-    yield from _polygons(moved.intersection(box(-180, -91, 180, 91)))
-    yield from _polygons(translate(moved.intersection(box(180, -91, 540, 91)), -360))
+    for part in _polygons(moved.intersection(box(-180, -91, 180, 91))):
+        yield _within_degrees(part)
+    for part in _polygons(moved.intersection(box(180, -91, 540, 91))):
+        yield _within_degrees(translate(part, -360))
+
+
+def _within_degrees(polygon: Polygon) -> Polygon:
+    """Take away what rounding adds beyond 180 degrees."""
+    if shapely.box(-180, -90, 180, 90).covers(polygon):
+        return polygon
+    return shapely.transform(polygon, lambda points: np.clip(points, (-180, -90), (180, 90)))

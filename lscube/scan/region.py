@@ -15,8 +15,9 @@ from lscube.catalog import unsigned
 from lscube.catalog.web import FetchError
 from lscube.errors import AreaError, InventoryError, RefusedError
 from lscube.grid import FARTHEST, arrange_area, unwrap, utm_epsg
+from lscube.markup import clean_text
 from lscube.products.inventory.shaking import Shaking, shaking_of
-from lscube.scan.guard.documents import clean_text, parse_json, too_much
+from lscube.scan.guard.documents import parse_json, too_much
 from lscube.scan.hazard import Fetch, Hazard
 from lscube.settings.scan_rules import LimitSettings, ScanAreaSettings
 

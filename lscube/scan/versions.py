@@ -13,10 +13,13 @@ from typing import Any
 
 import shapely
 
-from lscube import inventories, jobs, reporting
+from lscube import jobs
 from lscube.catalog import Scenes, freeze
 from lscube.cube import unreadable_items
 from lscube.deliveries import publish
+from lscube.deliveries.inventory import context_of
+from lscube.deliveries.publishing import read_summary
+from lscube.deliveries.reporting import Given, report
 from lscube.files import write_json
 from lscube.mapping import Progress, Running, map_region, open_map
 from lscube.products.inventory import write_inventory, write_summary
@@ -170,7 +173,7 @@ def make_products(world: World, record: EventRecord, version: Version) -> Versio
             _publish(world, record, version, job, inventory)
         world.at(f"published {record.id} {version.name}")
     world.home.keep(record.id, version.name, *made)
-    return replace(version, summary=json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
+    return replace(version, summary=read_summary(folder / SUMMARY))
 
 
 def _draw(world: World, record: EventRecord, version: Version, job: Job, inventory: Path) -> None:
@@ -180,20 +183,20 @@ def _draw(world: World, record: EventRecord, version: Version, job: Job, invento
         own = cards[0].threshold if len(cards) == 1 else None
         settings = InventorySettings(**({} if own is None else {"threshold": own}))
     mapped = open_map(world.home.map(record.id, version.name))
-    context = inventories.context_of(mapped, job, cards, world.outside)
+    context = context_of(mapped, job, cards, world.outside)
     found = write_inventory(mapped, inventory, settings, context)
     write_summary(inventory.with_name(SUMMARY), found)
 
 
 def _report(world: World, record: EventRecord, version: Version, job: Job, inventory: Path) -> None:
-    given = reporting.Given(
+    given = Given(
         world.home.map(record.id, version.name),
         inventory,
         models=tuple(model.folder for model in world.models),
     )
     settings = ReportSettings(title=f"{record.hazard.title}, version {version.number}")
     out = inventory.with_name(REPORT)
-    reporting.report(given, out, job, settings, "lscube scan", world.outside)
+    report(given, out, job, settings, "lscube scan", world.outside)
 
 
 def _publish(
@@ -202,6 +205,7 @@ def _publish(
     wanted = world.settings.products
     what = Publication(
         inventory=inventory,
+        summary=read_summary(inventory.with_name(SUMMARY)),
         store="link",
         license=wanted.license,
         facility=wanted.facility,

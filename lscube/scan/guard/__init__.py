@@ -1,7 +1,8 @@
 """What comes from outside: addresses, sizes and models, checked before they are used."""
 
+from lscube.markup import clean_text
 from lscube.scan.guard.addresses import check_address
-from lscube.scan.guard.documents import clean_text, number, parse_json, parse_xml
+from lscube.scan.guard.documents import number, parse_json, parse_xml
 from lscube.scan.guard.hooks import GuardedAsk, GuardedSign, allowing_catalogs, guarded_outside
 from lscube.scan.guard.hosts import Resolve, addresses_of, system_addresses
 from lscube.scan.guard.items import check_items

@@ -74,9 +74,12 @@ def check_address(href: str, allowed: AllowSettings, remote: bool = True) -> Non
         raise refused(href, f"its scheme is none of {', '.join(allowed.schemes)}")
     if "@" in parts.netloc and parts.scheme not in ("abfs", "az"):
         raise refused(href, "it holds a user's name or password")
-    if _climbs(parts.path):
+    if "#" in href:
+        raise refused(href, "it holds '#', after which clients disagree")
+    web = parts.scheme in ("http", "https")
+    if _climbs(parts.path if web else f"{parts.path}/{parts.query}"):
         raise refused(href, "it holds '..'")
-    if parts.scheme in ("http", "https"):
+    if web:
         _check_host(href, parts, allowed)
     else:
         _check_bucket(href, parts, allowed)

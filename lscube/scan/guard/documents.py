@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import unicodedata
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
 from lscube.catalog import unsigned
 from lscube.errors import RefusedError, SourceError
+from lscube.markup import clean_text
 from lscube.settings.scan_rules import LimitSettings
 
 
@@ -86,18 +86,6 @@ def check_extent(document: Any, origin: str, limits: LimitSettings) -> None:
         if not all(math.isfinite(value) for value in level if isinstance(value, float)):
             raise too_much(origin, "a number without end", "finite ones")
         level = [inner for value in level for inner in _inside(value)]
-
-
-def clean_text(value: Any, most: int = 200) -> str:
-    """One line of plain text of what a feed calls a text: no control or direction marks, bounded.
-
-    It is still the feed's: escape it in HTML, and never make a file's name of it.
-    """
-    text = value if isinstance(value, str) else "" if value is None else str(value)[: 4 * most]
-    text = unicodedata.normalize("NFC", text[: 4 * most])
-    plain = "".join(c if unicodedata.category(c)[0] not in "CZ" else " " for c in text)
-    line = " ".join(plain.split())
-    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
 def number(value: Any) -> float | None:

@@ -8,8 +8,9 @@ from typing import Any
 import pystac
 
 from lscube.errors import RefusedError
+from lscube.markup import clean_text
 from lscube.scan.guard.addresses import check_address
-from lscube.scan.guard.documents import check_extent, clean_text, too_much
+from lscube.scan.guard.documents import check_extent, too_much
 from lscube.settings.scan_rules import AllowSettings, LimitSettings
 
 

@@ -17,9 +17,11 @@ from typing import Any
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element
 
-from lscube.scan.guard.documents import clean_text, number, parse_json, parse_xml
+from lscube.markup import clean_text
+from lscube.scan.guard.documents import number, parse_json, parse_xml
 from lscube.scan.hazard import Colour, Fetch, Hazard, Kind
 from lscube.scan.triggers.reading import (
+    EARLIEST,
     EntryError,
     colour,
     each,
@@ -90,7 +92,7 @@ class Gdacs:
         for page in range(1, PAGES + 1):
             query = {
                 "eventlist": ";".join(KINDS),
-                "fromdate": f"{since - OVERLAP:%Y-%m-%d}",
+                "fromdate": f"{max(since, EARLIEST) - OVERLAP:%Y-%m-%d}",
                 "todate": f"{now + timedelta(days=1):%Y-%m-%d}",
                 "alertlevel": "Green;Orange;Red",
                 "pagesize": str(PAGE),

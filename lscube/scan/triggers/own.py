@@ -30,7 +30,8 @@ from shapely.geometry.base import BaseGeometry
 
 from lscube.errors import AreaError, SettingsError, SourceError
 from lscube.events import make_event
-from lscube.scan.guard.documents import clean_text, number, parse_json
+from lscube.markup import clean_text
+from lscube.scan.guard.documents import number, parse_json
 from lscube.scan.hazard import Hazard, Kind
 from lscube.scan.triggers.reading import (
     Bounds,

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from lscube.errors import RefusedError, SourceError
-from lscube.scan.guard.documents import clean_text, number
+from lscube.markup import clean_text
+from lscube.scan.guard.documents import number
 from lscube.scan.hazard import Colour, Hazard
 from lscube.settings.scan_rules import LimitSettings
 

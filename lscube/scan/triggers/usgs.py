@@ -19,7 +19,7 @@ from lscube.catalog.web import FetchError
 from lscube.errors import RefusedError
 from lscube.scan.guard.documents import number, parse_json
 from lscube.scan.hazard import Fetch, Hazard
-from lscube.scan.triggers.reading import EntryError, each, features_of, instant, member
+from lscube.scan.triggers.reading import EARLIEST, EntryError, each, features_of, instant, member
 from lscube.scan.triggers.usgs_event import TELLING, hazard_of
 from lscube.settings.scan_rules import DEFAULT_LIMITS, LimitSettings
 
@@ -75,24 +75,26 @@ class Usgs:
         return parse_json(self.fetch(address), address, self.limits)
 
     def _query(self, since: datetime, now: datetime) -> dict[str, str]:
-        first = now - timedelta(days=self.days) if self.days else datetime.min
         return {
             "format": "geojson",
             "eventtype": "earthquake",
             "orderby": "time",
             "minmagnitude": f"{self.min_magnitude:g}",
-            "updatedafter": f"{since - OVERLAP:%Y-%m-%dT%H:%M:%S}",
+            "updatedafter": f"{max(since, EARLIEST) - OVERLAP:%Y-%m-%dT%H:%M:%S}",
             "includedeleted": "true",
             "limit": str(min(self.limits.features, 20_000)),
-            **({"starttime": f"{first:%Y-%m-%dT%H:%M:%S}"} if self.days else {}),
+            "starttime": f"{self._first(now):%Y-%m-%dT%H:%M:%S}",
         }
+
+    def _first(self, now: datetime) -> datetime:
+        return now - timedelta(days=self.days) if self.days else EARLIEST
 
     def _is_wanted(self, feature: Any, since: datetime, now: datetime) -> bool:
         """Whether to look at an event of the list; feeds give more than was asked for."""
         time, updated = (instant(member(feature, "properties", n)) for n in ("time", "updated"))
         magnitude = number(member(feature, "properties", "mag"))
-        old = self.days and time is not None and time < now - timedelta(days=self.days)
-        seen = updated is not None and updated < since - OVERLAP
+        old = time is not None and time < self._first(now)
+        seen = updated is not None and updated < max(since, EARLIEST) - OVERLAP
         gone = member(feature, "properties", "status") == "deleted"
         weak = magnitude is None or magnitude < self.min_magnitude
         return not (seen or old or (weak and not gone))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lscube.scan.guard.documents import clean_text, number
+from lscube.markup import clean_text
+from lscube.scan.guard.documents import number
 from lscube.scan.hazard import Hazard
 from lscube.scan.triggers.reading import (
     Bounds,

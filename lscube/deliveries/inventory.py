@@ -12,7 +12,8 @@ import xarray as xr
 from lscube import jobs
 from lscube.catalog import Scenes, item_time
 from lscube.cube import open_cube
-from lscube.errors import ModelError, SceneError
+from lscube.deliveries.inputs import scenes_of_map
+from lscube.errors import ModelError
 from lscube.learn import Card, read_card
 from lscube.mapping.opening import manifest_of
 from lscube.products.inventory import MapContext
@@ -46,8 +47,7 @@ def context_of(
     calibration = cards[0].calibration if len(cards) == 1 else None
     if job is None:
         return MapContext(calibration=calibration)
-    scenes = jobs.scenes_of(job, outside)
-    _check_scenes(mapped, scenes)
+    scenes = scenes_of_map(job, mapped, outside)
     reading = jobs.reading_of(job, scenes, outside)
     cube = open_cube(scenes, mapped.odc.geobox, job.cube, reading=reading)
     return MapContext(cube["elevation"], _days_before(cube, scenes), calibration)
@@ -74,18 +74,6 @@ def cards_of(mapped: xr.Dataset, folders: Sequence[Path]) -> list[Card]:
 
 def _named(digests: Sequence[str]) -> str:
     return ", ".join(digest[:12] for digest in digests)
-
-
-def _check_scenes(mapped: xr.Dataset, scenes: Scenes) -> None:
-    """Refuse a job that finds other scenes: its days and elevations would not be the map's."""
-    for side in ("pre", "post", "dsm"):
-        theirs = {str(item) for item in mapped.attrs[f"{side}_items"]}
-        ours = {item.id for item in getattr(scenes, side)}
-        if ours != theirs:
-            raise SceneError(
-                f"Expected the {side} scenes of the map ({', '.join(sorted(theirs))}), the job finds "
-                f"({', '.join(sorted(ours))}); give the job that the map was made by."
-            )
 
 
 def _days_before(cube: xr.Dataset, scenes: Scenes) -> xr.DataArray:

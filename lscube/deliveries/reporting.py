@@ -13,9 +13,9 @@ import odc.geo.xr  # noqa: F401 - registers the .odc accessor
 import xarray as xr
 
 from lscube import jobs
-from lscube.catalog import Scenes
 from lscube.cube import PairQuality, measure_pair, open_cube
-from lscube.errors import InputError, InventoryError, MissingExtraError, SceneError, StoreError
+from lscube.deliveries.inputs import scenes_of_map
+from lscube.errors import InputError, InventoryError, MissingExtraError, StoreError
 from lscube.learn.card import read_card
 from lscube.mapping import open_map
 from lscube.mapping.opening import manifest_of, open_unfinished
@@ -115,8 +115,7 @@ def pair_of(
     SceneError
         The job has other scenes than the map.
     """
-    scenes = jobs.scenes_of(job, outside)
-    _check_scenes(scenes, mapped)
+    scenes = scenes_of_map(job, mapped, outside)
     cube = CubeSettings.model_validate(manifest_of(mapped)["cube"])
     reading = jobs.reading_of(job.model_copy(update={"cube": cube}), scenes, outside)
     small, whole = (
@@ -125,16 +124,6 @@ def pair_of(
     )
     with progress("comparing the images"):
         return small, measure_pair(whole)
-
-
-def _check_scenes(scenes: Scenes, mapped: xr.Dataset) -> None:
-    ours = {item.id for item in (*scenes.pre, *scenes.post, *scenes.dsm)}
-    theirs = set(manifest_of(mapped)["items"])
-    if ours != theirs:
-        raise SceneError(
-            "Expected the job that the map was made with, but its items differ: "
-            f"{', '.join(sorted(ours ^ theirs))}; give that job, or freeze its items with `lscube search`."
-        )
 
 
 def read_inventory(path: Path) -> geopandas.GeoDataFrame:
