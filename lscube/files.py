@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,9 +27,10 @@ def appearing(path: Path) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except OSError as error:
-        if partial.is_file():
-            partial.unlink()  # on a full disk, room for what is still to come
         raise cannot_write(path, error) from None
+    finally:
+        if partial.is_file():
+            partial.unlink()
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -41,6 +43,23 @@ def write_json(path: Path, content: Any) -> None:
     """
     with appearing(path) as partial:
         partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def check_writable(path: Path) -> None:
+    """Find out before the work that a file cannot be written.
+
+    Raises
+    ------
+    StoreError
+        It is a folder, or its folder cannot be made or written to.
+    """
+    if path.is_dir():
+        raise StoreError(f"Expected to write the file {path}, found a folder; choose another name.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise cannot_write(path, error) from None
 
 
 def cannot_write(path: Path, error: OSError) -> StoreError:

@@ -133,7 +133,7 @@ def test_nothing_found_is_said_and_is_no_failure(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--low", 0.7], "must not exceed threshold"),
+        (["--low", 0.7], "must not exceed the threshold"),
         (["--density-grid", 5, "density.tif"], "10 m at least"),
         (["--shakemap", "none.json"], "Expected contours at none.json"),
     ],
@@ -176,3 +176,41 @@ def test_an_unfinished_map_is_refused_unless_asked_for(folder, tmp_path, capsys)
     assert half["area_m2"] < whole["area_m2"] < half["most_area_m2"]
     finished = folder / "map.zarr"
     xr.testing.assert_identical(open_unfinished(finished), open_map(finished))
+
+
+def test_an_unfinished_map_is_refused_by_whatever_name(folder, tmp_path, capsys):
+    begun = tmp_path / "map.zarr.partial"
+    shutil.copytree(folder / "map.zarr", begun)
+    for name in (begun, tmp_path / "map.zarr"):
+        command = ["inventory", "--map", str(name), "--out", str(tmp_path / "x.gpkg")]
+        assert main(command) == 2
+        assert "found an unfinished one; run the command" in capsys.readouterr().err
+        assert main([*command, "--unfinished"]) == 0
+        assert "the map is unfinished" in capsys.readouterr().out
+        assert not geopandas.read_file(tmp_path / "x.gpkg")["finished"].any()
+
+
+def test_a_landslide_says_by_what_rules_it_was_drawn(folder, tmp_path, capsys):
+    out = tmp_path / "x.gpkg"
+    assert inventory(folder, out, "--min-area", 500, "--low", 0.4) == 0
+    assert "0.5 is not the model's own threshold: give --model" in capsys.readouterr().out
+    frame = geopandas.read_file(out)
+    assert frame["finished"].all()
+    assert set(frame["rules"]) == {
+        "threshold 0.5, low 0.4, connectivity 8, min_area 500 m2, fill_holes 0 m2, simplify 0 m"
+    }
+
+
+def test_what_would_be_ignored_or_could_not_be_written_is_refused_first(folder, tmp_path, capsys):
+    out = tmp_path / "x.gpkg"
+    for words, said in (
+        (["--inventory", "mine.gpkg"], "leave --inventory out"),
+        (["--event-time", "banana"], "setting 'source' is missing"),
+        (["--summary", tmp_path], "found a folder; choose another name"),
+        (["--low", 0.9], "low (0.9) must not exceed the threshold (0.5)"),
+    ):
+        assert inventory(folder, out, *words) == 2
+        assert said in capsys.readouterr().err
+    (tmp_path / "d.gpkg").mkdir()
+    assert inventory(folder, tmp_path / "d.gpkg") == 2
+    assert not out.exists()

@@ -50,9 +50,10 @@ from pystac.validation import validate_dict
 from lscube.cli import main
 from lscube.cube.masks import Reason
 from lscube.deliveries import current_inputs
-from lscube.errors import InventoryError, ModelError, StoreError
+from lscube.errors import InputError, InventoryError, ModelError, SettingsError, StoreError
 from lscube.mapping import open_map
 from lscube.products import Publication, publish_map, run_id
+from lscube.products.folders import appearing_folder
 from lscube.products.portable import is_local, portable
 from lscube.products.rasters import digest_pixels
 from lscube.products.stac.assets import draw_thumbnail, store_href
@@ -76,7 +77,7 @@ def made(tmp_path_factory):
         crs=32654,
     )
     frame.to_file(folder / "inventory.gpkg")
-    (folder / "shown.png").write_bytes(b"a picture")
+    (folder / "shown.png").write_bytes(b"\x89PNG\r\n\x1a\na picture")
     return folder, mapped, scenes, model
 
 
@@ -534,6 +535,56 @@ def test_a_jobs_labels_are_not_the_maps_inventory(made, tmp_path):
     assert main(["publish", *given, *inventory, "--out", str(tmp_path / "out")]) == 0
     run, _ = items_of(tmp_path / "out")
     assert {"inventory", "inputs"} <= set(run.assets)
+
+
+def test_an_inventory_goes_with_its_rules_and_totals(made, tmp_path, capsys):
+    folder, *_ = made
+    command = ["--map", str(folder / "map.zarr")]
+    files = [str(tmp_path / name) for name in ("x.geoparquet", "summary.json")]
+    assert main(["inventory", *command, "--out", files[0], "--summary", files[1]]) == 0
+    given = ["--inventory", files[0], "--summary", files[1], "--out", str(tmp_path / "out")]
+    assert main(["publish", *command, *given]) == 0
+    asset = items_of(tmp_path / "out")[0].assets["inventory"]
+    assert asset.media_type == "application/vnd.apache.parquet"
+    assert asset.extra_fields["lscube:inventory"] == json.loads(Path(files[1]).read_text())
+    capsys.readouterr()
+    for wrong, said in (
+        (files[0], "found something else"),
+        (str(tmp_path / "none.json"), "No such file"),
+    ):
+        given = ["--summary", wrong, "--out", str(tmp_path / "other")]
+        assert main(["publish", *command, *given]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_what_is_no_picture_no_licence_and_no_finished_inventory_is_refused(made, tmp_path):
+    folder, *_ = made
+    (tmp_path / "no.png").write_text("text")
+    frame = geopandas.read_file(folder / "inventory.gpkg").assign(finished=False)
+    frame.to_file(tmp_path / "begun.gpkg")
+    other = {"run_id": "0" * 12, "most_area_m2": 1.0}
+    for error, what, said in (
+        (InputError, Publication(pictures=(tmp_path / "no.png",)), "Expected a PNG file"),
+        (SettingsError, Publication(license="not/a?licence"), "SPDX"),
+        (
+            InventoryError,
+            Publication(inventory=tmp_path / "begun.gpkg"),
+            "before the run had ended",
+        ),
+        (InventoryError, Publication(summary=other), "summary of an inventory of run"),
+    ):
+        with pytest.raises(error, match=said):
+            publish_map(folder / "map.zarr", tmp_path / "out", what)
+
+
+def test_the_second_of_two_publishers_is_told(made, tmp_path):
+    slow = appearing_folder(tmp_path / "out")
+    (slow.__enter__() / "file").touch()
+    publish_map(made[0] / "map.zarr", tmp_path / "out", Publication(now=NOW))
+    with pytest.raises(StoreError, match="found one; choose another name"):
+        slow.__exit__(None, None, None)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "collection.json").is_file()
 
 
 def test_a_map_in_a_repository_is_copied_as_plain_zarr(made, tmp_path):

@@ -15,7 +15,7 @@ import rasterio
 from lscube.cli import main
 from lscube.deliveries import AtHand, current_inputs, reproduce
 from lscube.deliveries.inputs import Etags
-from lscube.errors import ModelError, SceneError, SettingsError, SourceError
+from lscube.errors import ModelError, SceneError, SettingsError, SourceError, StoreError
 from lscube.mapping.opening import manifest_of
 from lscube.products import Publication, publish_map
 from lscube.products.reproduce import (
@@ -68,6 +68,11 @@ def test_the_same_input_elsewhere_gives_the_same_map(made, scenes, tmp_path):
     verdict = again(made, scenes, tmp_path / "again.zarr")
     assert verdict.equal
     assert (verdict.moved, verdict.pixels) == ((), ())
+
+
+def test_a_map_that_stands_there_is_not_taken_for_a_new_one(made, scenes):
+    with pytest.raises(StoreError, match=r"Expected no map at .* to make it again there"):
+        again(made, scenes, made[0] / "map.zarr")
 
 
 def test_the_run_is_found_by_item_collection_or_folder(made):

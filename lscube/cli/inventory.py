@@ -80,14 +80,21 @@ def inventory(
 
     \b
     Examples:
-      lscube inventory --map probability.zarr --out landslides.gpkg
-      lscube inventory --map probability.zarr --job job.toml --min-area 500 --out landslides.fgb
+      lscube inventory --map probability.zarr --model model --out landslides.gpkg
+      lscube inventory --map probability.zarr --model model --job job.toml --min-area 500 --out landslides.fgb
     """
     from lscube.deliveries.inventory import cards_of, context_of
+    from lscube.files import check_writable
     from lscube.mapping import open_map
     from lscube.mapping.opening import open_unfinished
     from lscube.products.inventory import read_shaking, write_inventory, write_summary
 
+    if given.inventory is not None:
+        raise click.UsageError(
+            "This command draws an inventory and takes none; leave --inventory out."
+        )
+    if summary is not None:
+        check_writable(summary)
     mapped = open_unfinished(store) if unfinished else open_map(store)
     cards = cards_of(mapped, models)
     if rules["threshold"] is None and len(cards) == 1:
@@ -95,13 +102,14 @@ def inventory(
     cell, density = density_grid or (None, None)
     settings = _settings({**rules, "cell": cell})
     shaking = [read_shaking(path) for path in shakemaps]
-    with_job = bool(given.job or given.source or given.event or given.aoi)
-    context = context_of(mapped, given.make() if with_job else None, cards)
+    context = context_of(mapped, given.make() if given.names_job else None, cards)
     found = write_inventory(mapped, out, settings, context, shaking, density)
     if summary is not None:
         write_summary(summary, found)
     for line in _describe(found, out):
         click.echo(line)
+    if rules["threshold"] is None:
+        click.echo("  0.5 is not the model's own threshold: give --model, or --threshold")
 
 
 def _settings(given: dict[str, Any]) -> InventorySettings:
@@ -126,6 +134,8 @@ def _describe(found: InventorySummary, out: Path) -> list[str]:
     lines = [f"Wrote {out}: {found.landslides:,} landslides, {least:,.3f} km2"]
     if not found.landslides:
         lines = [f"Wrote {out}: no landslide was found, so it has no rows"]
+    if not found.finished:
+        lines.append("  the map is unfinished: what was not mapped yet counts as not observed")
     if found.observed_m2 < found.inside_m2:
         lines.append(
             f"  {found.observed_share:.1%} of the area was observed; what was not leaves open "

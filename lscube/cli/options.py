@@ -43,6 +43,11 @@ class JobOptions:
     resolution: float | None
     changes: tuple[str, ...]
 
+    @property
+    def names_job(self) -> bool:
+        """Whether anything of a job was given; an inventory alone is none."""
+        return any(getattr(self, field.name) for field in fields(self) if field.name != "inventory")
+
     def make(self) -> Job:
         """The one job."""
         if len(self.job) > 1:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Folder of a model that made the map; copied.",
 )
+@click.option("--summary", type=PATH, help="JSON file from `lscube inventory --summary`.")
 @click.option("--picture", "pictures", type=PATH, multiple=True, help="PNG to add.")
 @click.option(
     "--zarr",
@@ -46,6 +47,7 @@ def publish(
     store: str,
     out: Path,
     models: tuple[Path, ...],
+    summary: Path | None,
     pictures: tuple[Path, ...],
     zarr: Literal["auto", "copy", "link", "none"],
     pyramid: bool,
@@ -69,6 +71,7 @@ def publish(
     link: Literal["link", "copy"] = "link" if "://" in store else "copy"
     what = Publication(
         inventory=given.inventory,
+        summary=None if summary is None else deliveries.read_summary(summary),
         pictures=pictures,
         store=link if zarr == "auto" else zarr,
         pyramid=pyramid,
@@ -77,7 +80,7 @@ def publish(
         unfinished=unfinished,
     )
     # Here it is the map's inventory, not a job's labels.
-    job = replace(given, inventory=None).make() if given.job or given.source else None
+    job = replace(given, inventory=None).make() if given.names_job else None
     collection = deliveries.publish(store, out, what, models, job)
     click.echo(f"Wrote {out}: open {out / 'collection.json'}")
     for item in collection.get_items():

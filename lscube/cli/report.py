@@ -68,9 +68,8 @@ def report(
     from lscube.products.report import ReportSettings
 
     files = reporting.Given(store, given.inventory, scores, models, unfinished)
-    with_job = bool(given.job or given.source or given.event or given.aoi)
     # Here it is the map's inventory, not a job's labels.
-    job = replace(given, inventory=None).make() if with_job else None
+    job = replace(given, inventory=None).make() if given.names_job else None
     settings = ReportSettings(edge=pixels, polygons=most, title=title)
     made = reporting.report(
         files, out, job, settings, shlex.join(_typed(click.get_current_context()))

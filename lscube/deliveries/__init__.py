@@ -6,5 +6,14 @@ from lscube.deliveries.everything import Delivered as Delivered
 from lscube.deliveries.everything import deliver as deliver
 from lscube.deliveries.inputs import current_inputs as current_inputs
 from lscube.deliveries.publishing import publish as publish
+from lscube.deliveries.publishing import read_summary as read_summary
 
-__all__ = ["AtHand", "Delivered", "current_inputs", "deliver", "publish", "reproduce"]
+__all__ = [
+    "AtHand",
+    "Delivered",
+    "current_inputs",
+    "deliver",
+    "publish",
+    "read_summary",
+    "reproduce",
+]

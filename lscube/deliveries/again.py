@@ -19,11 +19,12 @@ from odc.geo.geobox import GeoBox
 from lscube.catalog import Scenes, find_scenes, item_time
 from lscube.cube import prepare_reading
 from lscube.deliveries.inputs import current_inputs
-from lscube.errors import ModelError, SceneError, SettingsError, SourceError
+from lscube.errors import ModelError, SceneError, SettingsError, SourceError, StoreError
 from lscube.events import Event
 from lscube.grid import make_grid, resolution_of
 from lscube.learn import LoadedModel, load_model
 from lscube.mapping import Running, map_region
+from lscube.mapping.places import place_of, reached
 from lscube.products.reproduce import (
     Run,
     Verdict,
@@ -72,7 +73,14 @@ def reproduce(
     ------
     SourceError, SceneError, ModelError, SettingsError
         It cannot be run: what was published, an input item, a model or a mask is missing.
+    StoreError
+        A map stands there already: it would be compared, and nothing be run.
     """
+    with reached(place := place_of(out)):
+        if place.finished() is not None:
+            raise StoreError(
+                f"Expected no map at {out}, to make it again there, found one; choose another name."
+            )
     run = read_run(published)
     if not run.item.properties.get("lscube:finished", True):
         raise SourceError(

@@ -69,6 +69,7 @@ def deliver(
     cards = cards_of(mapped, models)
     settings = InventorySettings(threshold=cards[0].threshold if len(cards) == 1 else 0.5)
     found = write_inventory(mapped, inventory, settings, context_of(mapped, job, cards))
-    publish(store, published, Publication(inventory=inventory), models, job)
+    what = Publication(inventory=inventory, summary=found.as_dict())
+    publish(store, published, what, models, job)
     given = Given(store, inventory, scores, models)
     return Delivered(found, report(given, html, job) if page else None)

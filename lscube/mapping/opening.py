@@ -9,6 +9,7 @@ import odc.geo.xr  # noqa: F401 - registers the .odc accessor
 import shapely
 import xarray as xr
 from zarr.abc.store import Store
+from zarr.storage import LocalStore
 
 from lscube.cube.assemble import outside_area
 from lscube.errors import StoreError
@@ -17,7 +18,8 @@ from lscube.learn import TrainedEvent
 from lscube.manifest import Manifest, differences, short
 from lscube.mapping.layout import Layout
 from lscube.mapping.ledger import Ledger
-from lscube.mapping.places import Place, Target, place_of, reached
+from lscube.mapping.places import Folder, Place, Target, place_of, reached
+from lscube.mapping.places.folder import PARTIAL
 from lscube.mapping.store import MANIFEST
 
 
@@ -92,6 +94,9 @@ def is_finished(place: Place, manifest: Manifest) -> bool:
 
 _ADVICE = "make one with `lscube predict`"
 
+_UNFINISHED = "lscube_unfinished"
+"""Attribute of what was opened of a map in the making; never in a store."""
+
 
 def manifest_in(store: Store, name: str) -> Manifest:
     """The manifest of a store; `name` is for messages."""
@@ -119,7 +124,7 @@ def open_unfinished(store: Path | str) -> xr.Dataset:
     StoreError
         There is no map, or a run is writing it.
     """
-    place = place_of(store)
+    place = _place(store)
     with reached(place):
         if place.finished() is not None or not place.unfinished():
             return open_map(store)
@@ -128,7 +133,21 @@ def open_unfinished(store: Path | str) -> xr.Dataset:
     grid = dataset.odc.geobox
     area = project(shapely.from_wkt(manifest_of(dataset)["area"]), epsg_of(grid))
     outside = outside_area(area, grid, dataset["probability"].data.chunks)
-    return dataset.assign(area=dataset["area"].copy(data=outside))
+    there = dataset.assign(area=dataset["area"].copy(data=outside))
+    return there.assign_attrs({_UNFINISHED: 1})
+
+
+def is_unfinished(dataset: xr.Dataset) -> bool:
+    """Whether it is what there is of a map whose run has not come to its end."""
+    return _UNFINISHED in dataset.attrs
+
+
+def _place(store: Path | str) -> Place:
+    """Where a map lies; the name of an unfinished one's folder is taken for the map's."""
+    place = place_of(store)
+    if isinstance(place, Folder) and place.path.name.endswith(PARTIAL):
+        return Folder(place.path.with_name(place.path.name.removesuffix(PARTIAL)))
+    return place
 
 
 def finished_store(store: Path | str) -> Store:
@@ -139,14 +158,32 @@ def finished_store(store: Path | str) -> Store:
     StoreError
         There is none.
     """
-    place = place_of(store)
+    place = _place(store)
     with reached(place):
         found = place.finished()
         unfinished = found is None and place.unfinished()
+    if found is None and unfinished:
+        raise StoreError(
+            f"Expected a finished map at {store}, found an unfinished one; run the command that makes it "
+            "again, or take what there is with --unfinished where a command has it."
+        )
     if found is None:
-        what = "an unfinished one" if unfinished else "nothing"
-        raise StoreError(f"Expected a finished map at {store}, found {what}; {_ADVICE}.")
+        raise StoreError(f"Expected a finished map at {store}, found nothing; {_ADVICE}.")
     return found
+
+
+def store_there(store: Path | str) -> Store:
+    """The store of a finished map, or of what there is of one.
+
+    Raises
+    ------
+    StoreError
+        There is neither.
+    """
+    place = _place(store)
+    if isinstance(place, Folder) and not place.path.exists() and place.partial.exists():
+        return LocalStore(place.partial, read_only=True)
+    return finished_store(store)
 
 
 def _open(store: Store, name: str) -> xr.Dataset:

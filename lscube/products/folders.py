@@ -22,9 +22,7 @@ def appearing_folder(folder: Path) -> Iterator[Path]:
         Something stands there already, or it cannot be written.
     """
     if folder.exists():
-        raise StoreError(
-            f"Expected no file or folder at {folder}, found one; choose another name or remove it."
-        )
+        raise _taken(folder)
     part = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +31,15 @@ def appearing_folder(folder: Path) -> Iterator[Path]:
         part.chmod(0o755)
         part.rename(folder)
     except OSError as error:
+        if part is not None and folder.exists():
+            raise _taken(folder) from None
         raise cannot_write(folder, error) from None
     finally:
         if part is not None:
             shutil.rmtree(part, ignore_errors=True)
+
+
+def _taken(folder: Path) -> StoreError:
+    return StoreError(
+        f"Expected no file or folder at {folder}, found one; choose another name or remove it."
+    )

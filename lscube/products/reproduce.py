@@ -12,6 +12,7 @@ import pystac
 import xarray as xr
 from pystac.errors import STACError, STACTypeError
 from pystac.utils import make_absolute_href
+from urllib3.exceptions import HTTPError  # requests brings it, and pystac reads with it
 
 from lscube.errors import SourceError, StoreError
 from lscube.manifest import Manifest, differences, short
@@ -84,7 +85,7 @@ def read_run(where: Path | str) -> Run:
             )
         manifest = _read(item, "manifest")
         inputs = _read(item, "inputs") if "inputs" in item.assets else {"features": []}
-    except (OSError, STACError, STACTypeError, ValueError) as error:
+    except (OSError, HTTPError, STACError, STACTypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise SourceError(
             f"Expected a published run in {where}, but it cannot be read ({reason}); check the path."

@@ -27,7 +27,7 @@ def copy_store(store: Store, folder: Path) -> None:
     Parameters
     ----------
     store
-        From `lscube.mapping.opening.finished_store`; an Icechunk repository or an object store as well.
+        From `lscube.mapping.opening.store_there`; an Icechunk repository or an object store as well.
     folder
         New folder.
     """

@@ -32,8 +32,18 @@ class InventorySettings(Settings):
         """Probability from which a pixel can belong to a landslide."""
         return self.threshold if self.low is None else self.low
 
+    @property
+    def rules(self) -> str:
+        """What counted, in words."""
+        return (
+            f"threshold {self.threshold:g}, low {self.lowest:g}, connectivity {self.connectivity}, "
+            f"min_area {self.min_area:g} m2, fill_holes {self.fill_holes:g} m2, simplify {self.simplify:g} m"
+        )
+
     @model_validator(mode="after")
     def _ordered(self) -> InventorySettings:
         if self.lowest > self.threshold:
-            raise ValueError(f"low ({self.low}) must not exceed threshold ({self.threshold})")
+            raise ValueError(
+                f"low ({self.low:g}) must not exceed the threshold ({self.threshold:g})"
+            )
         return self

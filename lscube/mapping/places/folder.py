@@ -15,6 +15,9 @@ from zarr.storage import LocalStore
 from lscube.files import cannot_write
 from lscube.mapping.places.base import ZarrTarget, in_use
 
+PARTIAL = ".partial"
+"""Ending of the name of a folder in which a map is made."""
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -30,7 +33,7 @@ class Folder:
     @property
     def partial(self) -> Path:
         """Where the map is made."""
-        return self.path.with_name(self.path.name + ".partial")
+        return self.path.with_name(self.path.name + PARTIAL)
 
     def __str__(self) -> str:
         return str(self.path)

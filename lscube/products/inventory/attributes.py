@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from lscube.grid import epsg_of
-from lscube.mapping.opening import manifest_of
+from lscube.mapping.opening import is_unfinished, manifest_of
 from lscube.probabilities import Calibration
 from lscube.products.inventory.landslides import Landslides
 from lscube.products.inventory.outlines import Outlines
 from lscube.products.inventory.shaking import Quantity, Shaking
 from lscube.products.inventory.table import NO_DAY, PROBABILITY, SLOPE, Column, Integers
 from lscube.products.run import run_id
+from lscube.settings.inventory import InventorySettings
 
 ATTRIBUTES = {
     "id": "number in the order of the first pixels, row by row from the north-west; from 1",
@@ -35,6 +36,8 @@ ATTRIBUTES = {
     "pre_date": "latest day of the images before, of its pixels",
     "post_date": "earliest day of the images after, of its pixels",
     "observed_share": "share of its outline beyond which pixels were observed; below 1 it may go on there",
+    "rules": "what counted as a landslide: the settings of the inventory",
+    "finished": "whether the map's run had come to its end",
     "model_sha256": "of the network's file; of several, with commas",
     "run_id": "name of the run that made the map",
 }
@@ -59,6 +62,7 @@ def make_frame(
     found: Landslides,
     outlines: Outlines,
     mapped: xr.Dataset,
+    settings: InventorySettings,
     calibration: Calibration | None = None,
     shaking: Sequence[Shaking] = (),
 ) -> geopandas.GeoDataFrame:
@@ -72,6 +76,8 @@ def make_frame(
         Theirs, in the map's CRS.
     mapped
         The map.
+    settings
+        What counted.
     calibration
         That their mean probabilities were calibrated with.
     shaking
@@ -103,6 +109,8 @@ def make_frame(
         "pre_date": _dates(table["before"], NO_DAY[0]),
         "post_date": _dates(table["after"], NO_DAY[1]),
         "observed_share": seen.round(4),
+        "rules": _same(settings.rules, count),
+        "finished": np.full(count, not is_unfinished(mapped)),
         "model_sha256": _same(",".join(manifest_of(mapped)["model"]["sha256"]), count),
         "run_id": _same(run_id(mapped), count),
     }

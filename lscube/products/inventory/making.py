@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,10 +12,10 @@ import odc.geo.xr  # noqa: F401 - registers the .odc accessor
 import xarray as xr
 
 from lscube.errors import SettingsError
-from lscube.files import appearing
+from lscube.files import check_writable, write_json
 from lscube.grid import resolution_of
 from lscube.mapping import open_map
-from lscube.mapping.opening import manifest_of
+from lscube.mapping.opening import is_unfinished, manifest_of
 from lscube.products.inventory.attributes import make_frame, to_map
 from lscube.products.inventory.blocks import BLOCK, MapContext, Measure, read_blocks
 from lscube.products.inventory.coverage import Coverage
@@ -51,6 +50,8 @@ class InventorySummary:
     """Of its models."""
     settings: InventorySettings
     """What counted as a landslide."""
+    finished: bool = True
+    """Whether the map's run had come to its end."""
 
     @property
     def observed_share(self) -> float:
@@ -115,7 +116,7 @@ def make_inventory(
     inside, observed = coverage.square_metres
     most = least if observed == inside else _most_area(mapped, settings, measure, block)
     outlines = to_map(found.outlines, grid)
-    frame = make_frame(found, outlines, mapped, context.calibration, shaking)
+    frame = make_frame(found, outlines, mapped, settings, context.calibration, shaking)
     summary = InventorySummary(
         landslides=len(frame),
         area_m2=least,
@@ -126,6 +127,7 @@ def make_inventory(
         run_id=run_id(mapped),
         model_sha256=tuple(manifest_of(mapped)["model"]["sha256"]),
         settings=settings,
+        finished=not is_unfinished(mapped),
     )
     simple = frame.set_geometry(simplify(outlines, settings.simplify), crs=frame.crs)
     return Inventory(simple, summary, outlines, coverage)
@@ -187,7 +189,7 @@ def write_inventory(
     format_of(out)
     for path in (out, density):
         if path is not None:
-            _check_writable(path)
+            check_writable(path)
     mapped = store if isinstance(store, xr.Dataset) else open_map(store)
     made = make_inventory(mapped, settings, context, shaking)
     if density is not None:
@@ -198,8 +200,7 @@ def write_inventory(
 
 def write_summary(path: Path, summary: InventorySummary) -> None:
     """Write an inventory's numbers as JSON."""
-    with appearing(path) as partial:
-        partial.write_text(json.dumps(summary.as_dict(), indent=2) + "\n", encoding="utf-8")
+    write_json(path, summary.as_dict())
 
 
 def _check_cell(settings: InventorySettings, resolution: float) -> None:
@@ -208,10 +209,3 @@ def _check_cell(settings: InventorySettings, resolution: float) -> None:
             f"Expected cells of the density grid of {resolution:g} m at least, the map's pixels, got "
             f"{settings.cell:g}; set a larger one."
         )
-
-
-def _check_writable(path: Path) -> None:
-    """Find out before the work that a file cannot be written."""
-    with appearing(path.with_name(f"{path.name}.probe")) as partial:
-        partial.touch()
-    path.with_name(f"{path.name}.probe").unlink()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -75,14 +77,13 @@ def write_frame(path: Path, frame: geopandas.GeoDataFrame) -> None:
 @contextmanager
 def _named(partial: Path, path: Path) -> Iterator[Path]:
     """A name with the final one's ending, which GDAL asks for; what is there in the end becomes `partial`."""
-    own = partial.with_name(f"{path.stem}.partial{path.suffix}")
-    own.unlink(missing_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.stem}.", dir=partial.parent))
     try:
-        yield own
-        own.replace(partial)
+        yield folder / path.name
+        (folder / path.name).replace(partial)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise StoreError(
             f"Expected to write {path}, but {str(error).splitlines()[0]}; free space or choose another place."
         ) from None
     finally:
-        own.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)

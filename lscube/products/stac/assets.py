@@ -18,7 +18,8 @@ from rasterio.windows import Window
 from lscube.errors import StoreError
 from lscube.files import write_json
 from lscube.grid import resolution_of
-from lscube.mapping.opening import finished_store, manifest_of
+from lscube.mapping.opening import manifest_of, store_there
+from lscube.products.inventory.writing import FORMATS
 from lscube.products.portable import portable
 from lscube.products.pyramid import levels, write_pyramid
 from lscube.products.rasters import coding_of, write_cog
@@ -126,7 +127,7 @@ def add_store(
     copied = folder / STORE
     if what.store == "copy":
         first = 0
-        copy_store(finished_store(where), copied / "0")
+        copy_store(store_there(where), copied / "0")
     if what.store != "none":
         href = f"./{STORE}/0" if what.store == "copy" else store_href(where, out / item.id)
         item.add_asset("map", pystac.Asset(href, title, None, ZARR, ["data"]))
@@ -156,8 +157,11 @@ def add_files(item: pystac.Item, folder: Path, mapped: xr.Dataset, what: Publica
     if what.inventory is not None:
         copy = folder / f"inventory{what.inventory.suffix.lower()}"
         shutil.copyfile(what.inventory, copy)
-        kind = INVENTORY_TYPES.get(copy.suffix, "application/octet-stream")
-        _add(item, "inventory", copy, "Landslides as polygons with attributes", kind, ["data"])
+        kind = INVENTORY_TYPES.get(FORMATS.get(copy.suffix, ""), "application/octet-stream")
+        said = {} if what.summary is None else {"lscube:inventory": portable(what.summary)}
+        _add(
+            item, "inventory", copy, "Landslides as polygons with attributes", kind, ["data"], said
+        )
     for number, picture in enumerate(what.pictures, 1):
         copy = folder / f"picture-{number}{picture.suffix.lower()}"
         shutil.copyfile(picture, copy)
@@ -174,9 +178,9 @@ def add_files(item: pystac.Item, folder: Path, mapped: xr.Dataset, what: Publica
 
 
 INVENTORY_TYPES = {
-    ".parquet": "application/vnd.apache.parquet",
-    ".gpkg": "application/geopackage+sqlite3",
-    ".fgb": "application/vnd.flatgeobuf",
-    ".geojson": "application/geo+json",
+    "Parquet": "application/vnd.apache.parquet",
+    "GPKG": "application/geopackage+sqlite3",
+    "FlatGeobuf": "application/vnd.flatgeobuf",
+    "GeoJSON": "application/geo+json",
 }
-"""Media type by the ending of an inventory."""
+"""Media type of an inventory's format."""

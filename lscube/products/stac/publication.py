@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lscube.products.stac.model_item import SavedModel
 from lscube.products.stac.run_item import Input
@@ -18,6 +18,8 @@ class Publication:
 
     inventory: Path | None = None
     """File that `lscube.products.write_inventory` wrote."""
+    summary: Mapping[str, Any] | None = None
+    """What `write_inventory` returned, as JSON has it: rules, totals and their interval."""
     models: tuple[SavedModel, ...] = ()
     """Those that made the map; copied."""
     pictures: tuple[Path, ...] = ()
@@ -31,7 +33,7 @@ class Publication:
     pyramid: bool = True
     """Whether coarser levels are written in Zarr."""
     license: str = "other"
-    """SPDX identifier, or "other"."""
+    """SPDX identifier or expression, or "other"."""
     facility: str = ""
     """Who ran it."""
     unfinished: bool = False

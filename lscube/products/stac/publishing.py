@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pystac
 import xarray as xr
 
-from lscube.errors import ModelError, StoreError
+from lscube.errors import InputError, InventoryError, ModelError, SettingsError, StoreError
 from lscube.mapping.opening import manifest_of, open_map, open_unfinished
-from lscube.mapping.places import Folder, place_of, reached
 from lscube.products.folders import appearing_folder
+from lscube.products.run import run_id
 from lscube.products.stac.assets import add_files, add_rasters, add_store
 from lscube.products.stac.facts import Facts, measure
 from lscube.products.stac.inventory import check_inventory
@@ -47,20 +47,20 @@ def publish_map(
     ModelError
         A model is not one of those that made the map.
     InventoryError
-        The inventory is of another map or in another CRS.
+        The inventory or its summary is of another map, or in another CRS.
+    InputError
+        A picture is no PNG file, or the licence no identifier.
     """
-    found = find_map(store, what.unfinished)
-    mapped = found.mapped
+    mapped = open_unfinished(store) if what.unfinished else open_map(store)
     _check(mapped, what)
     now = (what.now or datetime.now(UTC)).replace(microsecond=0)
     with appearing_folder(out) as part:
         facts = measure(mapped)
         item = make_run_item(mapped, facts, what.inputs, now, what.facility)
-        item.properties["lscube:finished"] = found.finished
         folder = part / item.id
         folder.mkdir()
         add_rasters(item, folder, mapped, facts)
-        add_store(item, folder, mapped, found.where, out, what)
+        add_store(item, folder, mapped, store, out, what)
         add_files(item, folder, mapped, what)
         collection = _collect(item, mapped, facts, what)
         for model in what.models:
@@ -74,49 +74,6 @@ def publish_map(
     return pystac.Collection.from_file(str(out / "collection.json"))
 
 
-@dataclass(frozen=True)
-class Found:
-    """A map that is to be published."""
-
-    mapped: xr.Dataset
-    """The map."""
-    where: Path | str
-    """Where its store lies."""
-    finished: bool
-    """Whether its run has come to its end."""
-
-
-def find_map(store: Path | str, unfinished: bool = False) -> Found:
-    """Open a map.
-
-    Parameters
-    ----------
-    store
-        Its name.
-    unfinished
-        Whether what there is of an unfinished one will do.
-
-    Raises
-    ------
-    StoreError
-        There is none, or it is unfinished and that will not do.
-    """
-    try:
-        return Found(open_map(store), store, True)
-    except StoreError:
-        with reached(place := place_of(store)):
-            begun = place.finished() is None and place.unfinished()
-        if not begun:
-            raise
-    if not unfinished:
-        raise StoreError(
-            f"Expected a finished map at {store}, found an unfinished one; run the command that makes it "
-            "again, or publish what there is with --unfinished."
-        )
-    where = place.partial if isinstance(place, Folder) else store
-    return Found(open_unfinished(store), where, False)
-
-
 def _check(mapped: xr.Dataset, what: Publication) -> None:
     wanted = manifest_of(mapped)["model"]["sha256"]
     for model in what.models:
@@ -127,9 +84,25 @@ def _check(mapped: xr.Dataset, what: Publication) -> None:
             )
     if what.inventory is not None:
         check_inventory(what.inventory, mapped)
+    if what.summary is not None and what.summary.get("run_id") != run_id(mapped):
+        raise InventoryError(
+            f"Expected the summary of an inventory of run {run_id(mapped)}, got one of run "
+            f"{what.summary.get('run_id')}; write it with `lscube inventory --summary`."
+        )
     for picture in what.pictures:
-        if not picture.is_file():
-            raise StoreError(f"Expected a picture at {picture}, found none; check the path.")
+        _check_picture(picture)
+    if not re.fullmatch(r"[A-Za-z0-9][\w.+() -]*", what.license):
+        raise SettingsError(
+            f"Expected a licence by its SPDX identifier, or 'other', got {what.license!r}; correct it."
+        )
+
+
+def _check_picture(path: Path) -> None:
+    if not path.is_file():
+        raise StoreError(f"Expected a picture at {path}, found none; check the path.")
+    with path.open("rb") as file:
+        if file.read(8) != b"\x89PNG\r\n\x1a\n":
+            raise InputError(f"Expected a PNG file at {path}, found another; convert it.")
 
 
 def _collect(

@@ -16,7 +16,7 @@ from pystac.utils import datetime_to_str
 from lscube.grid import Bounds, bounds_of, epsg_of, resolution_of
 from lscube.grid.area import unwrap
 from lscube.manifest import Manifest
-from lscube.mapping.opening import manifest_of
+from lscube.mapping.opening import is_unfinished, manifest_of
 from lscube.products.portable import is_local, portable
 from lscube.products.run import run_id
 from lscube.products.stac.extensions import PROCESSING, PROJECTION, VERSION
@@ -96,7 +96,7 @@ def _properties(
     resolution = resolution_of(grid)
     return {
         "title": f"Landslide probability, {manifest['event']}",
-        "description": _describe(manifest, facts),
+        "description": _describe(mapped, facts),
         "created": datetime_to_str(created),
         "gsd": resolution,
         "proj:code": f"EPSG:{epsg_of(grid)}",
@@ -109,6 +109,7 @@ def _properties(
         "processing:facility": facility,
         "version": name,
         "lscube:run_id": name,
+        "lscube:finished": not is_unfinished(mapped),
         "lscube:event": manifest["event"],
         "lscube:event_end": mapped.attrs.get("event_end", manifest["event_time"]),
         "lscube:model_sha256": manifest["model"]["sha256"],
@@ -122,11 +123,14 @@ SIDES = ("pre", "post", "dsm")
 """What input items serve as."""
 
 
-def _describe(manifest: Manifest, facts: Facts) -> str:
+def _describe(mapped: xr.Dataset, facts: Facts) -> str:
+    manifest, rest = manifest_of(mapped), "was not seen before and after, and `observed` says why"
+    if is_unfinished(mapped):
+        rest = "was not mapped yet, or not seen before and after; the run had not come to its end"
     return (
         f"Probability from 0 to 1 that a pixel is landslide that happened in the event "
         f"{manifest['event']} ({manifest['event_time']}), for {facts.mapped_share:.1%} of the area of "
-        "interest; the rest was not seen before and after, and `observed` says why."
+        f"interest; the rest {rest}."
     )
 
 
