@@ -120,6 +120,15 @@ def test_the_documented_configurations_are_read():
         assert load_scan(path).map.models
 
 
+def test_every_setting_is_described(capsys):
+    assert main(["scan", "--settings"]) == 0
+    said = capsys.readouterr().out
+    assert "[[rules]]\nname" in said
+    for line in ("[watch]", "gain               # Share of the area", "[predict]", "[limits]"):
+        assert line in said
+    assert "# None" not in said
+
+
 PLAN = MapPlan(
     square_kilometres=12.0,
     regions=6,

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
+    "--settings",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, option, given: _show_settings(context, given),
+    help="Print every setting, with its default and what it means.",
+)
+@click.option(
     "--config", type=PATH, required=True, help="TOML file of the scan; see docs/scans.md."
 )
 @click.option("--watch", is_flag=True, help="Pass after pass, until SIGINT or SIGTERM.")
@@ -58,6 +66,14 @@ def scan(config: Path, watch: bool, dry_run: bool, status: bool, price: float) -
     outcome = _watch(settings) if watch else _once(settings, dry_run, price)
     if outcome is not None and outcome.failures:
         raise click.exceptions.Exit(PARTIAL)
+
+
+def _show_settings(context: click.Context, given: bool) -> None:
+    if given:
+        from lscube.settings.scan import describe_scan
+
+        click.echo(describe_scan())
+        context.exit()
 
 
 def _once(settings: ScanSettings, dry: bool, price: float) -> Outcome:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import shapely
 
-from lscube.catalog import Scenes, clearest_per_tile, find_scenes
+from lscube.catalog import Scenes, clearest_per_tile, find_scenes, read_items
 from lscube.cube import open_cube, prepare_reading, unreadable_items
 from lscube.cube.masks import inside_area, usable
 from lscube.events import Event, make_event
@@ -75,12 +76,10 @@ def frozen_scenes(world: World, record: EventRecord, version: str) -> Scenes:
     return find_scenes(area_in(record), event_of(record.hazard), source, world.outside.ask)
 
 
-def frozen_source(world: World, path: object) -> SourceSettings:
+def frozen_source(world: World, path: Path) -> SourceSettings:
     """How scenes are found again in the file that they were frozen to: all of them."""
-    from lscube.catalog import read_items
-
     source = search_settings(world)
-    items = read_items(path)  # type: ignore[arg-type]
+    items = read_items(path)
     named = tuple(sorted({item.collection_id for item in items if item.collection_id}))
     wanted = {
         "catalogs": (path,),

@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from lscube.cluster import connect
 from lscube.deliveries.inputs import Etags
@@ -35,7 +34,7 @@ def utc_now() -> datetime:
 
 @contextmanager
 def opened(
-    settings: ScanSettings, sleep: Callable[[float], object], dry: bool = False, **given: Any
+    settings: ScanSettings, sleep: Callable[[float], object], dry: bool = False
 ) -> Iterator[World]:
     """A scan's world, until the end of the block.
 
@@ -47,8 +46,6 @@ def opened(
         Waits, until it is told to stop.
     dry
         Whether nothing is to be written or told.
-    given
-        Fields of `World` that are to be others than the settings say, for tests.
 
     Raises
     ------
@@ -63,24 +60,22 @@ def opened(
         outside = guarded_outside(settings.allow, settings.limits, settings.source)
         sessions = GuardedSessions(settings.allow, settings.limits, settings.limits.feed_bytes)
         post, secret = (None, None) if dry else webhook_of(settings, os.environ)
-        world = {
-            "settings": settings,
-            "state": state,
-            "home": home,
-            "triggers": triggers_of(settings, fetch),
-            "models": models,
-            "wanted": partial(wanted, rules=settings.rules),
-            "area_of": partial(_area, settings, fetch),
-            "clock": utc_now,
-            "outside": outside,
-            "etag": Etags(session=sessions, sign=outside.access.sign),
-            "post": post,
-            "secret": secret,
-            "sleep": sleep,
-            "client": stack.enter_context(connect(settings.map.scheduler)),
-            **given,
-        }
-        yield World(**world)
+        yield World(
+            settings=settings,
+            state=state,
+            home=home,
+            triggers=triggers_of(settings, fetch),
+            models=models,
+            wanted=partial(wanted, rules=settings.rules),
+            area_of=partial(_area, settings, fetch),
+            clock=utc_now,
+            outside=outside,
+            etag=Etags(session=sessions, sign=outside.access.sign),
+            post=post,
+            secret=secret,
+            sleep=sleep,
+            client=stack.enter_context(connect(settings.map.scheduler)),
+        )
 
 
 def _area(settings: ScanSettings, fetch: Fetch, hazard: Hazard) -> Area:

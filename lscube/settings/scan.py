@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from lscube.errors import SettingsError
 from lscube.settings.base import Settings, explain
@@ -149,6 +150,34 @@ def make_scan(content: dict[str, Any], folder: Path, origin: str = "the scan") -
     try:
         settings = ScanSettings.model_validate(content)
     except ValidationError as error:
-        raise SettingsError(f"In {origin}: {explain(error)}; see docs/scans.md.") from None
+        raise SettingsError(
+            f"In {origin}: {explain(error)}; see `lscube scan --settings`."
+        ) from None
     resolved: ScanSettings = resolve_paths(settings, folder)
     return resolved
+
+
+def describe_scan() -> str:
+    """List every setting of a scan with its sentence and its default, by section."""
+    lines = []
+    for section, field in ScanSettings.model_fields.items():
+        kinds = [
+            kind for kind in (field.annotation, *get_args(field.annotation)) if _is_section(kind)
+        ]
+        if not kinds:
+            lines += [_described(section, field), ""]
+            continue
+        many = get_origin(field.annotation) is tuple
+        lines.append(f"[[{section}]]" if many else f"[{section}]")
+        lines += [_described(name, one) for name, one in kinds[0].model_fields.items()]
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Settings)
+
+
+def _described(name: str, field: FieldInfo) -> str:
+    default = "required" if field.is_required() else f"default {field.default!r}"
+    return f"{name:18} # {field.description} ({default})"
