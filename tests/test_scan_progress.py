@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import dask.callbacks
+import distributed
 import numpy as np
 import pytest
 
@@ -126,3 +127,25 @@ def test_each_chunk_is_read_once_for_its_pixels_and_for_whether_it_is_settled(fo
         _, states = mapped(folder, scenes_of(folder, "cloudy"), tmp_path / "map.zarr")
     # One task for each side of the event; a region is one chunk here.
     assert read["reading"] == 2 * states[-1].regions
+
+
+def test_workers_of_a_cluster_look_again_too(folder, first, tmp_path):
+    scenes = scenes_of(folder, "after-2")
+    states = []
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        map_region(
+            scenes,
+            make_grid(scenes.area, 10.0),
+            StandIn(CARD, folder),
+            tmp_path / "map.zarr",
+            CubeSettings(dilation=0.0),
+            SETTINGS,
+            running=Running(client, watch=states.append),
+            previous=first,
+        )
+    assert states[-1].done == states[0].done == states[-1].regions

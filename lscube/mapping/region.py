@@ -73,7 +73,8 @@ def map_region(
     running
         Where regions are computed: local threads, or a Dask client's workers.
     previous
-        An earlier map, for example of fewer scenes: regions that nothing new touches are taken over.
+        An earlier map, for example of fewer scenes: regions in which later ones show nothing that was
+        missing are taken over (`lscube.mapping.takeover`).
 
     Returns
     -------
