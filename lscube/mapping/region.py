@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -122,9 +122,7 @@ def map_region(
             watch.finished(region)
 
         def compute(region: Region) -> Delayed:
-            opened, settled = _open(plan, layout, design.ensemble, region, resources)
-            both: Delayed = dask.delayed(_both, pure=False)(target.write(opened, region), settled)
-            return both
+            return region_work(plan, layout, design.ensemble, region, target.write, resources)
 
         try:
             run_regions(todo, compute, finish, running)
@@ -132,6 +130,28 @@ def map_region(
             target.keep()
         place.finish()
     return open_map(store)
+
+
+def region_work(
+    plan: CubePlan,
+    layout: Layout,
+    ensemble: Ensemble,
+    region: Region,
+    write: Callable[[xr.Dataset, Region], Delayed],
+    resources: Mapping[str, float] | None = None,
+) -> Delayed:
+    """All that is computed of a region, lazily: what writing it gives, and whether it is settled.
+
+    Parameters
+    ----------
+    plan, layout, ensemble, region, resources
+        As for `open_region`.
+    write
+        Lazily writes a region.
+    """
+    opened, settled = _open(plan, layout, ensemble, region, resources)
+    both: Delayed = dask.delayed(_both, pure=False)(write(opened, region), settled)
+    return both
 
 
 def open_region(
@@ -182,8 +202,10 @@ def _open(
     names = ("probability", "spread")[: ensemble.planes]
     planes = {name: (("y", "x"), plane) for name, plane in zip(names, values, strict=True)}
     seen = (padded["observed"].data & _MISSING) == 0
-    # Not optimised: so it is the writing's own tasks that read, once.
-    settled = dask.delayed(_all)([list(row) for row in seen.to_delayed(optimize_graph=False)])
+    # Not fused: so it is the writing's own tasks that read, once.
+    with dask.config.set({"optimization.fuse.active": False}):
+        blocks = seen.to_delayed()
+    settled = dask.delayed(_all)([list(row) for row in blocks])
     return xr.Dataset({**planes, **found}), settled
 
 

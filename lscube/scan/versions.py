@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,7 @@ def job_of(world: World, record: EventRecord, version: Version) -> Job:
 def make_products(world: World, record: EventRecord, version: Version) -> Version:
     """Make inventory, report and STAC collection, each unless it is complete."""
     folder = world.home.folder(record.id, version.name)
+    _tidy(folder)
     job, wanted = job_of(world, record, version), world.settings.products
     inventory = folder / f"landslides.{wanted.inventory}"
     made = [inventory.name, SUMMARY]
@@ -174,6 +176,15 @@ def make_products(world: World, record: EventRecord, version: Version) -> Versio
         world.at(f"published {record.id} {version.name}")
     world.home.keep(record.id, version.name, *made)
     return replace(version, summary=read_summary(folder / SUMMARY))
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what a scan that was killed left unfinished among the products."""
+    for path in folder.iterdir():
+        if path.is_dir() and path.name.startswith("."):
+            shutil.rmtree(path)
+        elif path.is_file() and ".partial" in path.name:
+            path.unlink()
 
 
 def _draw(world: World, record: EventRecord, version: Version, job: Job, inventory: Path) -> None:
