@@ -9,6 +9,7 @@ from typing import Any
 
 from lscube import jobs
 from lscube.deliveries import deliver
+from lscube.deliveries.everything import NAMES
 from lscube.errors import InputError, StoreError
 from lscube.files import cannot_write
 from lscube.products.report.assets import check
@@ -17,7 +18,7 @@ from lscube.simulate import SimulatedEvent, SimulationSettings, simulate_event
 
 PRODUCTS = (
     *("scenes", "model", "probability.zarr", "quicklook.png", "scores.json"),
-    *("landslides.gpkg", "published", "report.html"),
+    *NAMES,
 )
 """What a demo folder holds, in the order in which it is made."""
 

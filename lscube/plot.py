@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from lscube.errors import InputError
 from lscube.evaluate.cube_picture import COLOURS as REASONS
 from lscube.evaluate.cube_picture import reason_image
 from lscube.evaluate.picture import COLOURS as CONFUSION
@@ -39,7 +40,13 @@ def rgb(cube: xr.Dataset) -> Figure:
     ----------
     cube
         From `lscube.open_cube`; its first three bands are red, green, blue.
+
+    Raises
+    ------
+    InputError
+        It has no images, as a map.
     """
+    _check(cube, ("pre", "post"), "a cube from `lscube.open_cube`")
     small = _thin(cube[["pre", "post"]])
     return _panels(
         {"before": true_colour(small["pre"]), "after": true_colour(small["post"])}, small
@@ -53,7 +60,13 @@ def probability(mapped: xr.Dataset) -> Figure:
     ----------
     mapped
         From `lscube.map_region` or `lscube.mapping.open_map`.
+
+    Raises
+    ------
+    InputError
+        It has no probability, as a cube.
     """
+    _check(mapped, ("probability",), "a map from `lscube.mapping.open_map`")
     small = _thin(mapped[["probability"]])
     figure = _panels({"landslide probability": small["probability"].to_numpy()}, small)
     axes = figure.axes[0]
@@ -69,7 +82,13 @@ def observed(dataset: xr.Dataset) -> Figure:
     ----------
     dataset
         A cube or a map.
+
+    Raises
+    ------
+    InputError
+        It is neither.
     """
+    _check(dataset, ("observed",), "a cube or a map")
     small = _thin(dataset[["observed"]])
     flags = small["observed"].to_numpy()
     sides = {"before": flags & 0xFF, "after": flags >> 8}
@@ -95,11 +114,45 @@ def confusion(
         On one grid; labels as from `lscube.learn.make_labels`.
     threshold
         Probability from which a pixel counts as landslide.
+
+    Raises
+    ------
+    InputError
+        The cube has no image after, or the three are not on one grid.
     """
+    _check(cube, ("post",), "a cube from `lscube.open_cube`")
+    _check_planes(cube, {"probability": probability, "labels": labels})
     together = xr.Dataset({"post": cube["post"], "found": probability, "true": labels})
     small = _thin(together)
     image = confusion_image(small["post"], small["found"], small["true"], threshold)
     return _explained(_panels({"against the reference": image}, small), CONFUSION)
+
+
+def _check(dataset: xr.Dataset, names: Sequence[str], wanted: str) -> None:
+    """Refuse a dataset without what is drawn."""
+    there = list(dataset) if isinstance(dataset, xr.Dataset) else [type(dataset).__name__]
+    if not isinstance(dataset, xr.Dataset) or not set(names) <= set(there):
+        raise InputError(
+            f"Expected {wanted}, with {' and '.join(names)}, got {', '.join(map(str, there)) or 'nothing'}; "
+            "give that one."
+        )
+
+
+def _check_planes(cube: xr.Dataset, planes: Mapping[str, xr.DataArray]) -> None:
+    """Refuse what is no plane of the cube's grid."""
+    for name, plane in planes.items():
+        if not isinstance(plane, xr.DataArray):
+            raise InputError(
+                f"Expected {name} as an array (y, x), got {type(plane).__name__}; of a map, give "
+                "`mapped['probability']`."
+            )
+        try:
+            xr.align(cube["post"], plane, join="exact")
+        except ValueError:
+            raise InputError(
+                f"Expected {name} on the cube's grid, {dict(cube['post'].sizes)}, got "
+                f"{dict(plane.sizes)} elsewhere; crop or open them alike."
+            ) from None
 
 
 def _thin(dataset: xr.Dataset) -> xr.Dataset:

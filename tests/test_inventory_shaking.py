@@ -98,7 +98,10 @@ def test_what_is_no_contour_is_refused(tmp_path, pga):
     with pytest.raises(InventoryError, match="No such file"):
         read_shaking(tmp_path / "none.json")
     bad = tmp_path / "bad.json"
-    for text in ("<html>", "[1]", '{"type": "Point"}'):
+    for text in (
+        *("<html>", "[1]", '{"type": "Point"}'),
+        *('{"features": [null]}', '{"features": {"a": 1}}', '{"features": "lines"}'),
+    ):
         bad.write_text(text)
         with pytest.raises(InventoryError, match="GeoJSON FeatureCollection"):
             read_shaking(bad)
@@ -117,3 +120,21 @@ def test_what_is_no_contour_is_refused(tmp_path, pga):
     bad.write_text(json.dumps({"features": [feature]}))
     with pytest.raises(InventoryError, match="Expected lines"):
         read_shaking(bad)
+    feature = {"geometry": None, "properties": ["mmi"]}
+    bad.write_text(json.dumps({"features": [feature]}))
+    with pytest.raises(InventoryError, match="units ''"):
+        read_shaking(bad)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.3, 7.1])
+def test_contours_on_a_straight_line_are_refused_when_they_are_read(tmp_path, slope):
+    line = [[PLACE[0] + x, PLACE[1] + slope * x] for x in (0.0, 0.1, 0.25, 0.3)]
+    with pytest.raises(InventoryError, match="points on a line"):
+        read_shaking(write(tmp_path / "cont_mmi.json", {5.0: [line]}, "mmi"))
+
+
+def test_a_quantity_given_twice_is_refused_before_the_map_is_read(pga, tmp_path):
+    unreadable = map_of(drawn("###")).drop_vars("probability")
+    twice = [read_shaking(pga)] * 2
+    with pytest.raises(InventoryError, match="pga_percent_g 2 times"):
+        make_inventory(unreadable, shaking=twice)

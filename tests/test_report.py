@@ -19,13 +19,16 @@ from lscube.cli import main
 from lscube.cube.masks import AreaFlag, Reason
 from lscube.cube.pair import PairQuality
 from lscube.errors import InputError, InventoryError, ModelError, StoreError
+from lscube.mapping import open_map
 from lscube.markup import as_json, bullets, facts, folded, paragraph, table, warning
 from lscube.products import ReportContents, ReportSettings, explore, overview_grid, write_report
+from lscube.products.inventory import make_inventory
 from lscube.products.report import assets, fetch
 from lscube.products.report.images import photographs, probability_image, reason_image
 from lscube.products.report.landslides import GRAIN, collect
 from lscube.products.report.overview import REASONS, UNKNOWN, crop, summarise
 from lscube.products.run import run_id
+from lscube.settings import InventorySettings
 from tests import map_job
 from tests.report_map import CARD, grid_of, made_images, made_inventory, made_map, square
 from tests.scenes import EVENT_TIME, NORTH, WEST, inner_area, simple_event
@@ -425,12 +428,112 @@ def test_what_is_left_out_is_said(tmp_path):
         tmp_path / "r.html", made_map(fresh()), contents, ReportSettings(edge=10, polygons=1)
     )
     assert (made.landslides, made.drawn) == (2, 1)
-    blocks, outlines, largest = made.notes
+    blocks, outlines, largest, another = made.notes
     assert "blocks of 3 x 3 pixels" in blocks
     assert "simplified" in outlines
     assert "1 largest of 2 landslides, with 80% of their area" in largest
+    assert another == "The inventory does not say which map it was drawn from."
     words = Page((tmp_path / "r.html").read_text()).words
     assert all(note in words for note in made.notes)
+
+
+@needs_libraries
+def test_a_page_that_lists_no_landslide_does_not_ask_to_choose_one(tmp_path):
+    mapped = made_map(fresh())
+    made = write_report(
+        tmp_path / "r.html", mapped, full_contents(mapped), ReportSettings(polygons=0)
+    )
+    assert made.notes == (
+        "None of 2 landslides is drawn or listed; the inventory's file has them all.",
+    )
+    words = Page((tmp_path / "r.html").read_text()).words
+    assert "None of 2 landslides is drawn or listed." in words
+    assert "Choose one" not in words
+
+
+# --- Totals, and what belongs to the map ---
+
+RULES = "threshold 0.834, low 0.7, connectivity 8, min_area 400 m2, fill_holes 300 m2, simplify 0 m"
+
+
+def summary_of(mapped, **changes):
+    """As of `lscube inventory --summary`."""
+    return {
+        **{"landslides": 2, "area_m2": 19_270_400.0, "most_area_m2": 62_119_600.0},
+        **{"run_id": run_id(mapped), "settings": {"threshold": 0.834, "low": 0.7, "connectivity": 8,
+           "min_area": 400.0, "fill_holes": 300.0, "simplify": 0.0, "cell": 1000.0}},
+    } | changes  # fmt: skip
+
+
+def words_of(tmp_path, mapped, contents) -> str:
+    write_report(tmp_path / "r.html", mapped, contents)
+    return Page((tmp_path / "r.html").read_text()).words
+
+
+def test_the_pages_areas_are_the_inventorys():
+    """On the ellipsoid; beside the middle of the zone a pixel is not what its side squared is."""
+    probability = np.full((300, 400), 0.2)
+    probability[:, :100] = np.nan
+    probability[50:60, 200:230] = 0.9
+    area = np.zeros(probability.shape, np.uint8)
+    area[:20] = AreaFlag.OUTSIDE_AREA
+    inner = (WEST + 40, NORTH - 2960, WEST + 3950, NORTH - 130)
+    mapped = made_map(np.where(area == 0, probability, np.nan), area=area, bounds=inner)
+    mapped["area"][:, :4] = AreaFlag.OUTSIDE_AREA
+    mapped["area"][:, 395:] = AreaFlag.OUTSIDE_AREA
+    mapped["area"][296:] = AreaFlag.OUTSIDE_AREA
+    of_inventory = make_inventory(mapped).summary
+    counts = summarise(mapped, tile=70).counts
+    assert counts.inside_m2 == of_inventory.inside_m2
+    assert counts.mapped_m2 == of_inventory.observed_m2
+    assert abs(counts.inside_m2 / (100 * counts.pixels) - 1) > 1e-4
+
+
+@needs_libraries
+def test_with_a_summary_the_total_is_an_interval(tmp_path):
+    mapped = made_map(fresh())
+    contents = full_contents(mapped, summary=summary_of(mapped))
+    words = words_of(tmp_path, mapped, contents)
+    assert "What was not observed leaves open 19.27 to 62.12 km² of landslides" in words
+    assert "may hide" not in words
+    assert words.count(RULES) == 2
+    alone = ReportContents(summary=summary_of(mapped))
+    assert "19.27 to 62.12 km²" in words_of(tmp_path, mapped, alone)
+
+
+@needs_libraries
+def test_a_real_summary_is_taken(tmp_path):
+    probability = fresh()
+    probability[3:6, 4:9] = 0.9
+    probability[10:12] = np.nan
+    mapped = made_map(probability)
+    made = make_inventory(mapped, InventorySettings(threshold=0.6, min_area=200))
+    contents = ReportContents(inventory=made.frame, summary=made.summary.as_dict())
+    words = words_of(tmp_path, mapped, contents)
+    assert "threshold 0.6, low 0.6, connectivity 8, min_area 200 m2" in words
+
+
+@needs_libraries
+def test_the_page_says_what_the_landslides_were_drawn_at(tmp_path):
+    mapped = made_map(fresh())
+    frame = full_contents(mapped).inventory.assign(rules=[RULES, RULES])
+    words = words_of(tmp_path, mapped, full_contents(mapped, inventory=frame))
+    assert f"Landslides drawn at{RULES}" in words.replace("\n", "")
+    assert "may hide" in words
+
+
+@needs_libraries
+def test_an_inventory_of_an_unfinished_map_is_refused_unless_asked_for(tmp_path):
+    mapped = made_map(fresh())
+    frame = full_contents(mapped).inventory
+    early = frame.assign(finished=[True, False])
+    with pytest.raises(InventoryError, match="before the map's run had come to its end"):
+        write_report(tmp_path / "r.html", mapped, full_contents(mapped, inventory=early))
+    assert not list(tmp_path.iterdir())
+    said = "The inventory was drawn before the map's run had come to its end"
+    for drawn, there in ((early, True), (frame.assign(finished=True), False)):
+        contents = full_contents(mapped, inventory=drawn, unfinished=True)
+        assert (said in words_of(tmp_path, mapped, contents)) == there
 
 
 @needs_libraries
@@ -455,6 +558,16 @@ REFUSED = {
         {"inventory": made_inventory(square(1, 1), run_id=["0" * 12])},
         InventoryError, "of run 000000000000",
     ),
+    "another run's summary": (
+        {"summary": summary_of(made_map(fresh()), run_id="0" * 12)},
+        InventoryError, "summary of this map's inventory .* of run 000000000000",
+    ),
+    "another inventory's summary": (
+        {"summary": summary_of(made_map(fresh()), landslides=3), "inventory": made_inventory(square(1, 1))},
+        InventoryError, r"summary of this inventory \(1 landslides\), got one of 3",
+    ),
+    "no summary": ({"summary": {"area_m2": 3}}, InventoryError, "got something else"),
+    "no images": ({"images": made_map(fresh())}, InputError, "Expected images with `pre` and `post`"),
     "another model's card": ({"cards": ({"sha256": "b" * 64},)}, ModelError, "got bbbb"),
     "images in another CRS": (
         {"images": made_images((20, 30)).odc.assign_crs("EPSG:32655")}, InputError, "in the map's CRS",
@@ -576,12 +689,18 @@ def test_the_command_makes_a_page(event, tmp_path, capsys):
     made_inventory(square(40, 50, 5)).to_file(tmp_path / "landslides.gpkg")
     options = ["--map", str(event / "map.zarr"), *job_of(event), "--out", str(out)]
     options += ["--scores", str(tmp_path / "scores.json")]
+    mapped = open_map(event / "map.zarr")
+    (tmp_path / "summary.json").write_text(json.dumps(summary_of(mapped, landslides=1)))
     options += ["--inventory", str(tmp_path / "landslides.gpkg"), "--unfinished"]
+    options += ["--summary", str(tmp_path / "summary.json")]
     assert main(["report", *options]) == 0
-    assert "1 landslide drawn" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "1 landslide drawn" in said
+    assert "does not say which map it was drawn from" in said
     parsed = Page(out.read_text())
     assert "--map map.zarr" in parsed.words
     assert "--unfinished --out report.html" in parsed.words
+    assert "19.27 to 62.12 km²" in parsed.words
     assert str(event) not in out.read_text()
     assert "Season" in parsed.words  # the pair was measured
     assert "unfinished:" not in parsed.words
@@ -604,10 +723,16 @@ def test_an_unfinished_map_is_refused_unless_asked_for(event, tmp_path, capsys):
         (tmp_path / "map.zarr.partial").rename(event / "map.zarr")
 
 
+OTHER = str(fetch.WEB / "package.json")
+
 BAD = {
     "no map": (["--map", "nowhere.zarr"], "Expected a finished map"),
     "no inventory": (["--inventory", "nowhere.gpkg"], "Expected an inventory at"),
-    "no scores": (["--scores", "nowhere.json"], "Expected a map's scores at"),
+    "no scores": (["--scores", "nowhere.json"], "scores at nowhere.json, found no such file"),
+    "other scores": (["--scores", OTHER], f"scores at {OTHER}, found something else"),
+    "a folder of scores": (["--scores", "/"], "scores at /, but Is a directory"),
+    "no summary": (["--summary", "nowhere.json"], "summary at nowhere.json, found no such file"),
+    "another summary": (["--summary", OTHER], f"summary at {OTHER}, found something else"),
     "no model": (["--model", "nowhere"], "Expected a saved model"),
 }
 

@@ -265,19 +265,93 @@ def test_the_card_does_not_lie_on_what_it_describes(visit, phone):
 
 
 def test_landslides_are_reached_by_keyboard_alone(visit):
-    """Tab from the order of the list to the second landslide, and open it."""
+    """Tab from the order of the list to the second landslide, open it, and go back to the next one."""
     visit.page.locator("#order").focus()
-    for _ in range(3):
+    for _ in range(4):
         visit.page.keyboard.press("Tab")
     visit.page.keyboard.press("Enter")
     assert visit.page.locator("#card-title").text_content() == "Landslide 2"
     assert card(visit)["Image after"] == HOSTILE
+    visit.eventually(lambda: in_view(visit, "#card"))
+    visit.page.keyboard.press("Escape")
     focused = "document.activeElement.getAttribute('aria-label')"
     assert visit.page.evaluate(focused) == "Landslide 2 900 m², 0.70"
     visit.page.keyboard.press("Tab")
     visit.page.keyboard.press("Space")
     assert card(visit)["Image after"] == "not known"
     assert visit.page.locator("[aria-current=true]").count() == 1
+    visit.eventually(lambda: in_view(visit, "#card"))
+
+
+def in_view(visit, name: str) -> bool:
+    """Whether all of an element is on the screen."""
+    box, size = visit.page.locator(name).bounding_box(), visit.page.viewport_size
+    return box is not None and box["y"] >= -1 and box["y"] + box["height"] <= size["height"] + 1
+
+
+SMALL_PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+LAPTOP = {"viewport": {"width": 1280, "height": 700}}
+
+
+@pytest.mark.parametrize("device", [SMALL_PHONE, LAPTOP], ids=["phone", "laptop"])
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_what_is_chosen_from_the_list_comes_into_view_and_leads_back(
+    browser, report, device, motion
+):
+    visit = Visit(browser, {**device, "reduced_motion": motion}, report)
+    page, active = visit.page, "document.activeElement.id || document.activeElement.dataset.place"
+    button = page.locator("#list button").nth(1)
+    button.scroll_into_view_if_needed()
+    page.evaluate(
+        "scrollTo(0, document.getElementById('list').getBoundingClientRect().top + scrollY)"
+    )
+    visit.eventually(lambda: not in_view(visit, "#stage"))
+    button.tap() if "has_touch" in device else button.click()
+    visit.eventually(lambda: in_view(visit, "#card") and in_view(visit, "#stage"))
+    assert page.locator("#card-title").text_content() == "Landslide 2"
+    assert page.evaluate(active) == "card"
+    back = page.locator("#card-back")
+    back.tap() if "has_touch" in device else back.click()
+    assert page.locator("#card").is_hidden()
+    assert page.evaluate(active) == "1"
+    visit.eventually(lambda: in_view(visit, "#list li:nth-child(2)"))
+    assert (visit.outside(), visit.wrong) == ([], [])
+    visit.context.close()
+
+
+def test_a_number_is_found_and_one_that_is_not_is_said(visit):
+    page = visit.page
+    page.fill("#find", "2")
+    assert "Landslide 2 is chosen" in page.locator("#found").text_content()
+    assert page.evaluate("document.activeElement.id") == "find"  # while it is typed
+    page.keyboard.press("Enter")
+    visit.eventually(lambda: in_view(visit, "#card"))
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.id") == "find"
+    page.fill("#find", "3")
+    page.fill("#find", "99999")
+    assert (
+        page.locator("#found").text_content() == "No landslide 99999 among the 3 that are listed."
+    )
+    assert page.locator("#found").get_attribute("aria-live") == "polite"
+    assert page.locator("#card").is_hidden()
+    page.keyboard.press("Enter")
+    assert page.locator("#card").is_hidden()
+    page.fill("#find", "")
+    assert page.locator("#found").text_content() == ""
+    page.fill("#find", "4")
+    page.locator("#list button").first.click()
+    assert page.locator("#found").text_content() == ""
+    page.fill("#find", "3")
+    page.click("#show")
+    visit.eventually(lambda: in_view(visit, "#card"))
+
+
+def test_a_landslide_chosen_on_the_map_leaves_the_page_where_it_is(visit):
+    visit.page.mouse.click(*visit.middle(60, 60))
+    assert visit.page.locator("#card-back").is_hidden()
+    visit.page.click("#card-close")
+    assert visit.page.evaluate("scrollY") == 0
 
 
 def test_everything_on_the_page_can_be_focused_in_its_order(visit):

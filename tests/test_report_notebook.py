@@ -15,13 +15,16 @@ import lscube
 from lscube.catalog import Scenes
 from lscube.cube.masks import Reason
 from lscube.cube.pair import PairQuality
+from lscube.errors import InputError
 from lscube.evaluate.picture import COLOURS
 from lscube.events import make_event
 from lscube.learn import LoadedModel
 from lscube.mapping import MapPlan
+from lscube.products import ReportContents
+from lscube.products.report import fetch
 from lscube.scores import IGNORE
 from tests.map_job import CARD
-from tests.report_map import made_images, made_map
+from tests.report_map import made_images, made_inventory, made_map, square
 from tests.scenes import NORTH, WEST
 
 SHAPE = (40, 60)
@@ -88,6 +91,46 @@ def test_right_and_wrong_have_their_colours():
     np.testing.assert_allclose(image[25, 5], COLOURS["false positive"], rtol=1e-6)
     np.testing.assert_allclose(image[5, 30], COLOURS["false negative"], rtol=1e-6)
     assert len(set(image[35, 5].tolist())) == 1
+
+
+WRONG = {
+    "rgb of a map": (lambda: lscube.plot.rgb(MAP), "Expected a cube .* with pre and post, got probability"),
+    "rgb of a path": (lambda: lscube.plot.rgb("cube.zarr"), "got str"),
+    "probability of a cube": (lambda: lscube.plot.probability(CUBE), "Expected a map .*, got pre, post"),
+    "observed of images": (lambda: lscube.plot.observed(CUBE), "Expected a cube or a map"),
+    "confusion of a map": (lambda: lscube.plot.confusion(MAP, PLANE, PLANE), "with post, got prob"),
+    "confusion with a map": (
+        lambda: lscube.plot.confusion(CUBE, MAP, PLANE), "probability as an array .*, got Dataset",
+    ),
+    "confusion elsewhere": (
+        lambda: lscube.plot.confusion(CUBE, PLANE, PLANE.isel(x=slice(1, None))), "labels on the cube's grid",
+    ),
+    "a map of a cube": (lambda: lscube.explore(CUBE), "Expected a map, with its manifest"),
+    "a map as its own images": (lambda: lscube.explore(MAP, images=MAP), "images with `pre` and `post`"),
+    "a map with no inventory": (lambda: lscube.explore(MAP, inventory="none.gpkg"), "inventory at none.gpkg"),
+}  # fmt: skip
+CUBE, MAP = made_images(SHAPE), made_map(np.zeros(SHAPE))
+PLANE = MAP["probability"]
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_the_wrong_dataset_gets_one_sentence(case):
+    draw, said = WRONG[case]
+    with pytest.raises(InputError, match=said):
+        draw()
+
+
+@pytest.mark.skipif(not fetch.is_fetched(), reason="no libraries: `make assets` fetches them")
+def test_a_live_map_takes_images_and_landslides_as_they_are_or_as_a_file(tmp_path):
+    frame = made_inventory(square(3, 4, 5))
+    frame.to_file(tmp_path / "landslides.gpkg")
+    shown = lscube.explore(MAP, images=CUBE, inventory=frame).page
+    assert "Image before" in shown
+    assert '"ids": ["1"]' in shown or '"ids":["1"]' in shown
+    for path in (tmp_path / "landslides.gpkg", str(tmp_path / "landslides.gpkg")):
+        assert lscube.explore(MAP, images=CUBE, inventory=path).page == shown
+    contents = ReportContents(images=CUBE)
+    assert lscube.explore(MAP, contents, inventory=frame).page == shown
 
 
 def test_a_figure_shows_itself_without_a_backend():

@@ -66,12 +66,13 @@ def publish(
           --inventory landslides.gpkg --out published
     """
     from lscube import deliveries
+    from lscube.products.report.reading import read_summary
     from lscube.products.stac import Publication
 
     link: Literal["link", "copy"] = "link" if "://" in store else "copy"
     what = Publication(
         inventory=given.inventory,
-        summary=None if summary is None else deliveries.read_summary(summary),
+        summary=None if summary is None else read_summary(summary),
         pictures=pictures,
         store=link if zarr == "auto" else zarr,
         pyramid=pyramid,

@@ -18,6 +18,11 @@ from lscube.cli.options import PATH, JobOptions, job_options
 @click.option("--map", "store", required=True, help="Zarr store with the map, by path or address.")
 @click.option("--scores", type=PATH, help="JSON file from `lscube evaluate`.")
 @click.option(
+    "--summary",
+    type=PATH,
+    help="JSON file from `lscube inventory --summary`: the total as an interval.",
+)
+@click.option(
     "--model",
     "models",
     type=PATH,
@@ -47,6 +52,7 @@ def report(
     given: JobOptions,
     store: str,
     scores: Path | None,
+    summary: Path | None,
     models: tuple[Path, ...],
     pixels: int,
     most: int,
@@ -67,7 +73,7 @@ def report(
     from lscube.evaluate.page.wording import counted
     from lscube.products.report import ReportSettings
 
-    files = reporting.Given(store, given.inventory, scores, models, unfinished)
+    files = reporting.Given(store, given.inventory, scores, models, unfinished, summary)
     # Here it is the map's inventory, not a job's labels.
     job = replace(given, inventory=None).make() if given.names_job else None
     settings = ReportSettings(edge=pixels, polygons=most, title=title)

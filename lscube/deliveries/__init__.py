@@ -6,7 +6,6 @@ from lscube.deliveries.everything import Delivered as Delivered
 from lscube.deliveries.everything import deliver as deliver
 from lscube.deliveries.inputs import current_inputs as current_inputs
 from lscube.deliveries.publishing import publish as publish
-from lscube.deliveries.publishing import read_summary as read_summary
 
 __all__ = [
     "AtHand",
@@ -14,6 +13,5 @@ __all__ = [
     "current_inputs",
     "deliver",
     "publish",
-    "read_summary",
     "reproduce",
 ]

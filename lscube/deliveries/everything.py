@@ -10,13 +10,13 @@ from lscube.deliveries.inventory import cards_of, context_of
 from lscube.deliveries.publishing import publish
 from lscube.deliveries.reporting import Given, report
 from lscube.mapping import open_map
-from lscube.products.inventory import InventorySummary, write_inventory
+from lscube.products.inventory import InventorySummary, write_inventory, write_summary
 from lscube.products.report import ReportSummary
 from lscube.products.report.assets import check
 from lscube.products.stac import Publication
 from lscube.settings import InventorySettings, Job
 
-NAMES = ("landslides.gpkg", "published", "report.html")
+NAMES = ("landslides.gpkg", "landslides.json", "published", "report.html")
 """What is made in a folder, in this order."""
 
 
@@ -64,12 +64,13 @@ def deliver(
     """
     if page:
         check()
-    inventory, published, html = (folder / name for name in NAMES)
+    inventory, summary, published, html = (folder / name for name in NAMES)
     mapped = open_map(store)
     cards = cards_of(mapped, models)
     settings = InventorySettings(threshold=cards[0].threshold if len(cards) == 1 else 0.5)
     found = write_inventory(mapped, inventory, settings, context_of(mapped, job, cards))
+    write_summary(summary, found)
     what = Publication(inventory=inventory, summary=found.as_dict())
     publish(store, published, what, models, job)
-    given = Given(store, inventory, scores, models)
+    given = Given(store, inventory, scores, models, summary=summary)
     return Delivered(found, report(given, html, job) if page else None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import pystac
 
 from lscube import jobs
 from lscube.deliveries.inputs import Ask, current_inputs
-from lscube.errors import InputError, SceneError
+from lscube.errors import SceneError
 from lscube.learn import load_model
 from lscube.mapping.opening import manifest_of, open_map, open_unfinished
 from lscube.products.stac import Input, Publication, SavedModel, publish_map
@@ -58,30 +57,6 @@ def publish(
         )
     with progress("publishing"):
         return publish_map(store, out, what)
-
-
-def read_summary(path: Path) -> dict[str, Any]:
-    """Read what `lscube inventory --summary` wrote.
-
-    Raises
-    ------
-    InputError
-        There is nothing, or something else.
-    """
-    try:
-        summary = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(
-            f"Expected an inventory's summary at {path}, but {error.strerror}; check the path."
-        ) from None
-    except ValueError:
-        summary = None
-    if not isinstance(summary, dict) or not {"run_id", "most_area_m2"} <= summary.keys():
-        raise InputError(
-            f"Expected an inventory's summary in {path}, found something else; write it with "
-            "`lscube inventory --summary`."
-        )
-    return summary
 
 
 def _named(job: Job) -> dict[str, str]:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import geopandas
 import odc.geo.xr  # noqa: F401 - registers the .odc accessor
 import xarray as xr
 
 from lscube import jobs
 from lscube.cube import PairQuality, measure_pair, open_cube
 from lscube.deliveries.inputs import scenes_of_map
-from lscube.errors import InputError, InventoryError, MissingExtraError, StoreError
 from lscube.learn.card import read_card
 from lscube.mapping import open_map
-from lscube.mapping.opening import manifest_of, open_unfinished
+from lscube.mapping.opening import is_unfinished, manifest_of, open_unfinished
 from lscube.products.report import (
     ReportContents,
     ReportSettings,
@@ -27,6 +24,7 @@ from lscube.products.report import (
     write_report,
 )
 from lscube.products.report.overview import crop
+from lscube.products.report.reading import read_inventory, read_scores, read_summary
 from lscube.progress import progress
 from lscube.settings import CubeSettings
 
@@ -50,7 +48,9 @@ class Given:
     models: Sequence[Path] = ()
     """Folders of the models, for their cards."""
     unfinished: bool = False
-    """Whether what there is of an unfinished map will do."""
+    """Whether what there is of an unfinished map will do, and an inventory drawn of it."""
+    summary: Path | None = None
+    """From `lscube inventory --summary`."""
 
 
 def report(
@@ -78,29 +78,21 @@ def report(
     outside
         How catalogues and files are reached.
     """
-    mapped, finished = _open(given)
+    mapped = open_unfinished(given.map) if given.unfinished else open_map(given.map)
     images, quality = pair_of(job, mapped, settings.edge, outside) if job else (None, None)
     contents = ReportContents(
         images=images,
         inventory=read_inventory(given.inventory) if given.inventory else None,
         scores=read_scores(given.scores) if given.scores else None,
+        summary=read_summary(given.summary) if given.summary else None,
         quality=quality,
         cards=tuple(read_card(folder).model_dump(mode="json") for folder in given.models),
-        warnings=() if finished else (UNFINISHED,),
+        warnings=(UNFINISHED,) if is_unfinished(mapped) else (),
         command=command,
+        unfinished=given.unfinished,
     )
     with progress("writing the report"):
         return write_report(out, mapped, contents, settings)
-
-
-def _open(given: Given) -> tuple[xr.Dataset, bool]:
-    """The map, and whether it is finished."""
-    try:
-        return open_map(given.map), True
-    except StoreError:
-        if not given.unfinished:
-            raise
-    return open_unfinished(given.map), False
 
 
 def pair_of(
@@ -124,44 +116,3 @@ def pair_of(
     )
     with progress("comparing the images"):
         return small, measure_pair(whole)
-
-
-def read_inventory(path: Path) -> geopandas.GeoDataFrame:
-    """Read an inventory of any vector format; an empty one is an inventory too.
-
-    Raises
-    ------
-    InventoryError
-        There is none, or it cannot be read.
-    """
-    try:
-        if path.suffix.lower() in {".parquet", ".geoparquet"}:
-            return geopandas.read_parquet(path)
-        return geopandas.read_file(path)
-    except ImportError:
-        raise MissingExtraError("Reading GeoParquet", "parquet") from None
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise InventoryError(
-            f"Expected an inventory at {path}, but it cannot be read ({reason}); check the path, or make one "
-            "with `lscube inventory`."
-        ) from None
-
-
-def read_scores(path: Path) -> dict[str, Any]:
-    """Read what `lscube evaluate` wrote.
-
-    Raises
-    ------
-    InputError
-        There is nothing, or something else.
-    """
-    try:
-        scores = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        scores = None
-    if not isinstance(scores, dict) or "mcc" not in scores:
-        raise InputError(
-            f"Expected a map's scores at {path}, found no such file; make it with `lscube evaluate`."
-        )
-    return scores

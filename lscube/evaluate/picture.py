@@ -111,7 +111,8 @@ def true_colour(image: xr.DataArray) -> npt.NDArray[np.float32]:
     """Reflectance (band, y, x) as RGB (y, x, 3), stretched over its 2nd to 98th percentile."""
     rgb = image.isel(band=[0, 1, 2] if image.sizes["band"] >= 3 else [0, 0, 0]).to_numpy()
     seen = rgb[np.isfinite(rgb)]
-    low, high = np.percentile(seen, (2, 98)) if seen.size else (0.0, 1.0)
+    low, high = np.percentile(seen, (2, 98)).tolist() if seen.size else (0.0, 1.0)
+    # They are plain numbers, so float32 stays float32.
     stretched = np.clip((rgb - low) / max(high - low, 1e-6), 0, 1)
     shown: npt.NDArray[np.float32] = np.nan_to_num(stretched, nan=0.7).transpose(1, 2, 0)
     return shown

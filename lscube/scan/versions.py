@@ -19,12 +19,12 @@ from lscube.catalog import Scenes, freeze
 from lscube.cube import unreadable_items
 from lscube.deliveries import publish
 from lscube.deliveries.inventory import context_of
-from lscube.deliveries.publishing import read_summary
 from lscube.deliveries.reporting import Given, report
 from lscube.files import write_json
 from lscube.mapping import Progress, Running, map_region, open_map
 from lscube.products.inventory import write_inventory, write_summary
 from lscube.products.report import ReportSettings
+from lscube.products.report.reading import read_summary
 from lscube.products.run import run_id
 from lscube.products.stac import Publication
 from lscube.scan.alerts.message import map_alert
@@ -204,6 +204,7 @@ def _report(world: World, record: EventRecord, version: Version, job: Job, inven
         world.home.map(record.id, version.name),
         inventory,
         models=tuple(model.folder for model in world.models),
+        summary=inventory.with_name(SUMMARY),
     )
     settings = ReportSettings(title=f"{record.hazard.title}, version {version.number}")
     out = inventory.with_name(REPORT)

@@ -12,6 +12,7 @@ from rasterio.io import MemoryFile
 from lscube.files import appearing
 from lscube.grid import bounds_of, resolution_of
 from lscube.products.inventory.area import pixel_areas
+from lscube.products.inventory.cell_areas import cell_areas
 from lscube.products.inventory.coverage import Coverage
 from lscube.products.inventory.outlines import Outlines
 
@@ -45,37 +46,11 @@ def density_grid(outlines: Outlines, coverage: Coverage) -> NDArray[np.float32]:
         rows = ((north - shapely.get_y(inner)) // size).astype(np.intp)
         columns = ((shapely.get_x(inner) - west) // size).astype(np.intp)
         np.add.at(counts, (rows, columns), 1)
-        for row, column, area in _shares(outlines, coverage):
-            np.add.at(areas, (row, column), area)
+        areas = cell_areas(outlines, cells) * ground
     observed, inside = coverage.observed * pixel, coverage.inside * pixel
-    areas *= ground
     with np.errstate(divide="ignore", invalid="ignore"):
         bands = np.stack([counts / (observed / 1e6), areas / observed, observed / inside])
     return np.where(np.isfinite(bands), bands, np.nan).astype(np.float32)
-
-
-def _shares(
-    outlines: Outlines, coverage: Coverage
-) -> list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]]:
-    """Rows and columns of cells, and areas of landslides in them; a landslide may have several."""
-    west, _, _, north = bounds_of(coverage.cells)
-    size = resolution_of(coverage.cells)
-    left, bottom, right, top = shapely.bounds(outlines).T
-    first = ((north - top) // size, (left - west) // size)
-    # What ends on a cell's edge does not reach the next one.
-    last = (np.ceil((north - bottom) / size) - 1, np.ceil((right - west) / size) - 1)
-    rows, columns = (place.astype(np.intp) for place in first)
-    last_rows, last_columns = (place.astype(np.intp) for place in last)
-    whole = (rows == last_rows) & (columns == last_columns)
-    found = [(rows[whole], columns[whole], shapely.area(outlines[whole]))]
-    for index in np.flatnonzero(~whole).tolist():
-        own = np.mgrid[
-            rows[index] : last_rows[index] + 1, columns[index] : last_columns[index] + 1
-        ].reshape(2, -1)
-        x, y = west + own[1] * size, north - own[0] * size
-        parts = shapely.intersection(outlines[index], shapely.box(x, y - size, x + size, y))
-        found.append((own[0], own[1], shapely.area(parts)))
-    return found
 
 
 def write_density(path: Path, outlines: Outlines, coverage: Coverage) -> None:

@@ -22,7 +22,7 @@ from lscube.products.inventory.coverage import Coverage
 from lscube.products.inventory.density import write_density
 from lscube.products.inventory.landslides import assume_landslides, find_landslides
 from lscube.products.inventory.outlines import Outlines, simplify
-from lscube.products.inventory.shaking import Shaking
+from lscube.products.inventory.shaking import Shaking, check_shaking
 from lscube.products.inventory.writing import format_of, write_frame
 from lscube.products.run import run_id
 from lscube.settings.inventory import InventorySettings
@@ -108,6 +108,7 @@ def make_inventory(
     SettingsError
         The density grid's cells are smaller than pixels.
     """
+    check_shaking(shaking)
     grid = mapped.odc.geobox
     _check_cell(settings, resolution_of(grid))
     coverage, measure = Coverage(grid, settings.cell), Measure(mapped, context)

@@ -8,6 +8,7 @@ off at the ShakeMap's border (https://usgs.github.io/shakemap/manual4_0/tg_outpu
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -133,12 +134,33 @@ def shaking_of(content: Any, origin: str) -> Shaking:
         raise InventoryError(
             f"Expected contours in {origin}, found {len(every)} points; {_ADVICE}."
         )
+    if np.linalg.matrix_rank(every - every[0], rtol=1e-6) < 2:
+        raise InventoryError(
+            f"Expected contours that enclose some ground in {origin}, found points on a line; {_ADVICE}."
+        )
     return Shaking(quantities.pop(), every, np.concatenate(values)[place])
+
+
+def check_shaking(shaking: Sequence[Shaking]) -> None:
+    """Refuse two ShakeMaps of one quantity.
+
+    Raises
+    ------
+    InventoryError
+        Names the quantity that is there twice.
+    """
+    quantities = [contours.quantity for contours in shaking]
+    for quantity in quantities:
+        if quantities.count(quantity) > 1:
+            raise InventoryError(
+                f"Expected contours of each quantity once, got those of {quantity} "
+                f"{quantities.count(quantity)} times; {_ADVICE}."
+            )
 
 
 def _features(content: Any, origin: str) -> list[Any]:
     features = content.get("features") if isinstance(content, dict) else None
-    if not isinstance(features, list):
+    if not isinstance(features, list) or not all(isinstance(each, dict) for each in features):
         raise _no_collection(origin)
     if not features:
         raise InventoryError(f"Expected contours in {origin}, found none; {_ADVICE}.")

@@ -24,6 +24,9 @@ class ReportContents:
     inventory: geopandas.GeoDataFrame | None = None
     """Polygons with the attributes of `lscube.products.write_inventory`, in any CRS; those that are
     missing are left out."""
+    summary: Mapping[str, Any] | None = None
+    """The inventory in numbers, the JSON of `lscube inventory --summary`
+    (`InventorySummary.as_dict()`): gives the total as an interval."""
     scores: Mapping[str, Any] | None = None
     """From `lscube.evaluate.evaluate_map`: the content of `scores.json`."""
     quality: PairQuality | None = None
@@ -34,6 +37,8 @@ class ReportContents:
     """What a reader must know first, a sentence each."""
     command: str = ""
     """What was typed to make the report."""
+    unfinished: bool = False
+    """Whether an inventory may be one that was drawn before the map's run had come to its end."""
 
 
 @dataclass(frozen=True)

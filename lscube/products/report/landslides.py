@@ -29,7 +29,7 @@ COLUMNS = (
     ("highest_m", "Highest point", "m", 0),
     ("length_m", "Length", "m", 0),
     ("width_m", "Width", "m", 0),
-    ("orientation_deg", "Long axis, clockwise from north", "°", 0),
+    ("orientation_deg", "Long axis, clockwise from grid north", "°", 0),
     ("pre_date", "Image before", "", 0),
     ("post_date", "Image after", "", 0),
     ("observed_share", "Share observed", "", 2),

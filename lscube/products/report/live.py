@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 from lscube.products.report.contents import ReportContents, ReportSettings
 from lscube.products.report.page import render
 from lscube.products.report.prepared import prepare
+from lscube.products.report.reading import read_inventory
+
+if TYPE_CHECKING:
+    import geopandas
 
 SMALL = ReportSettings(edge=1024, polygons=2000)
 """A notebook keeps what it shows."""
@@ -36,6 +42,8 @@ def explore(
     contents: ReportContents = ReportContents(),
     settings: ReportSettings = SMALL,
     height: int = 640,
+    images: xr.Dataset | None = None,
+    inventory: geopandas.GeoDataFrame | Path | str | None = None,
 ) -> LiveMap:
     """Show a map in a notebook: images, probability, landslides and what was not observed.
 
@@ -44,10 +52,30 @@ def explore(
     mapped
         From `lscube.mapping.open_map` or `lscube.map_region`.
     contents
-        What is shown beside the map, for example `ReportContents(images=cube, inventory=frame)`.
+        What is shown beside the map; for images and landslides alone the two below are shorter.
     settings
         How much goes into the notebook.
     height
         In pixels.
+    images
+        Cube with `pre` and `post`, on pixels of any size; `lscube.products.overview_grid` has as many as
+        are shown.
+    inventory
+        Landslides: from `lscube.products.inventory.make_inventory(mapped).frame`, or the path of a file
+        from `lscube inventory`.
+
+    Raises
+    ------
+    InputError
+        As `lscube.products.write_report`.
+
+    Examples
+    --------
+    >>> lscube.explore(mapped, images=cube, inventory="landslides.gpkg")  # doctest: +SKIP
     """
+    if isinstance(inventory, Path | str):
+        inventory = read_inventory(Path(inventory))
+    given = {"images": images, "inventory": inventory}
+    shown: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    contents = replace(contents, **shown)
     return LiveMap(render(prepare(mapped, contents, settings), map_only=True), height)

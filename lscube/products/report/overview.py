@@ -18,6 +18,7 @@ from lscube.cube.masks import AreaFlag, Reason
 from lscube.evaluate.cube_picture import COLOURS
 from lscube.grid import bounds_of, epsg_of, project
 from lscube.mapping.opening import manifest_of
+from lscube.products.inventory.area import pixel_areas
 
 REASONS = tuple(COLOURS)
 """Why a pixel is not observed; of several reasons the first counts."""
@@ -46,6 +47,10 @@ class Counts:
     """With a probability."""
     both: int = 0
     """Usable before and after."""
+    inside_m2: float = 0.0
+    """The area on the ellipsoid, as inventories have it."""
+    mapped_m2: float = 0.0
+    """What has a probability of it."""
     before: npt.NDArray[np.int64] = field(
         default_factory=lambda: np.zeros(len(REASONS) + 1, np.int64)
     )
@@ -60,6 +65,11 @@ class Counts:
     """In each of `BINS` classes of probability."""
     days: Days | None = None
     """Of the image after."""
+
+    @property
+    def hidden_m2(self) -> float:
+        """The area of which nothing is known."""
+        return self.inside_m2 - self.mapped_m2
 
 
 @dataclass(frozen=True)
@@ -127,15 +137,25 @@ def summarise(mapped: xr.Dataset, edge: int = 2048, tile: int = TILE) -> Overvie
     step, grid = _step(part.odc.geobox.shape, edge), overview_grid(mapped, edge)
     planes = [np.full(grid.shape, fill, np.uint8) for fill in (UNKNOWN, 0, 0)]
     counts = Counts()
+    columns = np.zeros((2, part.sizes["x"]), np.int64)
     for cut in _tiles(part.odc.geobox.shape, step, tile):
         loaded = part[["probability", "observed", "area", "post_date"]].isel(cut).load()
         read = _Tile(loaded)
         read.count(counts)
+        columns[:, cut["x"]] += read.columns
         place = tuple(slice(piece.start // step, -(-piece.stop // step)) for piece in cut.values())
         for plane, values in zip(planes, read.blocks(step), strict=True):
             plane[place] = values
+    counts.inside_m2, counts.mapped_m2 = (columns @ _column_areas(mapped, part)).tolist()
     probability, before, after = planes
     return Overview(grid, step, probability, before, after, counts)
+
+
+def _column_areas(mapped: xr.Dataset, part: xr.Dataset) -> npt.NDArray[np.float64]:
+    """Square metres of a pixel of each column of a part: by the whole map's grid, as for its inventory."""
+    every = pixel_areas(mapped.odc.geobox)
+    first = np.searchsorted(mapped["x"].to_numpy(), part["x"].to_numpy()[0])
+    return every[first : first + part.sizes["x"]]
 
 
 def _tiles(shape: tuple[int, int], step: int, tile: int) -> Iterator[dict[Any, slice]]:
@@ -172,13 +192,15 @@ class _Tile:
             np.where(self.inside, ranks[(self.observed >> shift) & 0xFF], 0).astype(np.uint8)
             for shift in (0, 8)
         ]
+        self.known = self.inside & np.isfinite(self.probability)
+        self.columns = np.stack([mask.sum(axis=0) for mask in (self.inside, self.known)])
         self.days = loaded["post_date"].to_numpy()[self.inside]
 
     def count(self, counts: Counts) -> None:
         """Add this part's pixels."""
         inside = self.inside
         counts.pixels += int(inside.sum())
-        known = self.probability[inside & np.isfinite(self.probability)]
+        known = self.probability[self.known]
         counts.mapped += known.size
         counts.both += int((self.observed[inside] == 0).sum())
         counts.no_elevation += int((self.no_elevation & inside).sum())

@@ -8,6 +8,7 @@ from string import Template
 
 import xarray as xr
 
+from lscube.evaluate.page.wording import counted
 from lscube.files import appearing
 from lscube.mapping.opening import manifest_of
 from lscube.markup import as_json, bullets, folded, warning
@@ -18,6 +19,7 @@ from lscube.products.report.images import SHOWN_FROM, probability_colours, reaso
 from lscube.products.report.landslides import Landslides
 from lscube.products.report.overview import REASONS, Overview, words
 from lscube.products.report.prepared import Prepared, prepare
+from lscube.products.report.totals import landslide_section
 
 
 def write_report(
@@ -44,7 +46,8 @@ def write_report(
     Raises
     ------
     InventoryError
-        The inventory is of another map, has no CRS, or holds something that is no polygon.
+        The inventory or its summary is of another map or drawn of an unfinished one, or the inventory has
+        no CRS or holds something that is no polygon.
     ModelError
         A card is that of another model.
     InputError
@@ -70,7 +73,7 @@ def render(prepared: Prepared, title: str = "", map_only: bool = False) -> str:
         kind="map-only" if map_only else "full",
         hashes=" ".join(map(assets.hash_of, scripts)),
         style=assets.styles(),
-        headline=warning(prepared.contents.warnings) + sections.headline(prepared),
+        headline=warning(prepared.warnings) + sections.headline(prepared),
         shown_from=SHOWN_FROM,
         ramp=_ramp(),
         reasons=_legend(prepared.overview),
@@ -87,6 +90,8 @@ def _list_note(found: Landslides | None) -> str:
         return "No inventory was given to this report."
     if not found.total:
         return "The inventory is empty."
+    if not found.drawn:
+        return f"None of {counted(found.total, 'landslide')} is drawn or listed."
     chosen = "Choose one, here or on the map, to see its attributes."
     if found.drawn < found.total:
         return f"The {found.drawn:,} largest of {found.total:,}. {chosen}"
@@ -123,10 +128,9 @@ ABOUT = (
 def _sections(prepared: Prepared) -> str:
     """All sections below the map."""
     contents, counts = prepared.contents, prepared.overview.counts
-    hidden = sections.square_kilometres(counts.pixels - counts.mapped, prepared.resolution)
     beside = {
-        "What was not observed, and why": sections.observed_section(counts, prepared.resolution),
-        "Landslides by size": sections.landslide_section(prepared.landslides, hidden),
+        "What was not observed, and why": sections.observed_section(counts),
+        "Landslides by size": landslide_section(prepared),
         "Probability": sections.probability_section(counts),
         "How well the images compare": sections.pair_section(contents.quality),
     }

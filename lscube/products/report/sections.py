@@ -9,22 +9,17 @@ import xarray as xr
 
 from lscube.cube import PairQuality
 from lscube.cube.pair import describe_pair
-from lscube.evaluate.page.wording import NONE, counted, number
+from lscube.evaluate.page.wording import NONE, number
 from lscube.grid import epsg_of, resolution_of
 from lscube.manifest import Manifest
 from lscube.mapping.opening import manifest_of
 from lscube.markup import bullets, facts, folded, paragraph, table, warning
 from lscube.products.portable import portable
 from lscube.products.report.contents import ReportContents
-from lscube.products.report.landslides import Landslides
 from lscube.products.report.overview import REASONS, Counts, Days, words
 from lscube.products.report.prepared import Prepared
+from lscube.products.report.totals import interval, rules_of, square_kilometres
 from lscube.products.run import run_id
-
-
-def square_kilometres(pixels: int, resolution: float) -> str:
-    """An area in words."""
-    return f"{pixels * resolution**2 / 1e6:,.2f} km²"
 
 
 def headline(prepared: Prepared) -> str:
@@ -33,13 +28,15 @@ def headline(prepared: Prepared) -> str:
     when = manifest_of(prepared.mapped)["event_time"]
     rows = [
         ("Event", when.replace("T", " ").replace("Z", " UTC")),
-        ("Area", square_kilometres(counts.pixels, prepared.resolution)),
+        ("Area", square_kilometres(counts.inside_m2)),
         ("Mapped", share_of(counts.mapped, counts.pixels) + " of it"),
         ("Image before", _days(taken.days if taken else None)),
         ("Image after", _days(counts.days)),
     ]
     if found is not None:
-        rows.append(("Landslides", f"{found.total:,}, together {found.area / 1e6:,.2f} km²"))
+        rows.append(("Landslides", f"{found.total:,}, together {square_kilometres(found.area)}"))
+    if prepared.contents.summary is not None:
+        rows.append(("Area of landslides", interval(prepared.contents.summary)))
     return facts(row for row in rows if row[1] != NONE)
 
 
@@ -50,7 +47,7 @@ def _days(days: Days | None) -> str:
     return first if first == last else f"{first} to {last}"
 
 
-def observed_section(counts: Counts, resolution: float) -> str:
+def observed_section(counts: Counts) -> str:
     """What was not observed and why, with shares."""
     rows = [
         (words(reason), share_of(before, counts.pixels), share_of(after, counts.pixels))
@@ -63,7 +60,7 @@ def observed_section(counts: Counts, resolution: float) -> str:
     gap = counts.pixels - counts.mapped
     text = (
         f"{share_of(counts.both, counts.pixels)} of the area is usable both before and after; "
-        f"{square_kilometres(gap, resolution)} ({share_of(gap, counts.pixels)}) have no probability: there "
+        f"{square_kilometres(counts.hidden_m2)} ({share_of(gap, counts.pixels)}) have no probability: there "
         "landslides cannot be excluded. On the map these pixels are coloured by reason, on either side of "
         "the divider for its own image. A pixel with several reasons counts for the first in this table."
     )
@@ -83,31 +80,6 @@ def share_of(part: int, whole: int) -> str:
         return NONE
     percent = 100 * part / whole
     return "below 0.1 %" if 0 < percent < 0.05 else f"{percent:.1f} %"
-
-
-def landslide_section(found: Landslides | None, hidden: str) -> str:
-    """How many landslides there are, by size; `hidden` is the area of which nothing is known."""
-    if found is None:
-        return paragraph(
-            "No inventory was given to this report, so no landslide is drawn; the layer of probability "
-            "says where they are likely."
-        )
-    if not found.total:
-        return paragraph(
-            "The inventory is empty: nowhere in the observed part of the area is the probability high "
-            f"enough. Up to {hidden} may hide where nothing is known."
-        )
-    rows = [(f"{begin:,.0f} m²", f"{count:,}") for begin, count in zip(*found.sizes, strict=True)]
-    return (
-        paragraph(
-            f"{counted(found.total, 'landslide')}, together {found.area / 1e6:,.2f} km²; up to {hidden} "
-            "more may hide where nothing is known."
-        )
-        + '<div class="chart" id="chart-sizes"></div>'
-        + folded(
-            "The chart's numbers", table("Landslides by area", ("area from", "landslides"), rows)
-        )
-    )
 
 
 def probability_section(counts: Counts) -> str:
@@ -193,6 +165,7 @@ def provenance_section(mapped: xr.Dataset, contents: ReportContents) -> str:
         ("Settings of the map", _settings(manifest["predict"])),
         ("Mapped by", f"lscube {manifest['lscube']}"),
         *_models(manifest, contents.cards),
+        ("Landslides drawn at", rules_of(contents)),
     ]
     if contents.command:
         rows.append(("Command", portable(contents.command)))

@@ -146,7 +146,7 @@
   };
   const degrees = ([north, east]) =>
     `${Math.abs(north).toFixed(5)}° ${north < 0 ? "S" : "N"}, ${Math.abs(east).toFixed(5)}° ${east < 0 ? "W" : "E"}`;
-  let current = -1;
+  let current = -1, origin = null;  // what is chosen, and where the focus goes back to
   const fact = (name, value) => {
     const row = document.createElement("div");
     row.append(
@@ -155,9 +155,12 @@
     );
     return row;
   };
+  // "map": by a click there. "find": while its number is typed. "list": to be looked at, then back.
   function select(place, from) {
-    close();
+    hide();
     current = place;
+    if (from !== "find") byId("found").textContent = "";
+    origin = from === "list" ? `#list [data-place="${place}"]` : null;
     shapes[place].setStyle(chosen).bringToFront();
     byId("card-title").textContent = `Landslide ${ids[place]}`;
     byId("card-facts").replaceChildren(
@@ -166,10 +169,11 @@
     );
     byId("card").hidden = false;
     byId("card").scrollTop = 0;
+    byId("card-back").hidden = true;
     const around = shapes[place].getBounds(), card = byId("card"), size = map.getSize();
     const below = card.offsetWidth > size.x / 2;  // on a phone; else it is at the right
     card.classList.remove("opposite");
-    if (from === "list") {
+    if (from !== "map") {
       if (!byId("layer-landslides").checked) byId("layer-landslides").click();
       const zoom = Math.min(map.getBoundsZoom(around.pad(1)), Math.log2(6 / content.resolution));
       const level = Math.max(zoom, map.getZoom());
@@ -183,15 +187,32 @@
       if (rank >= 0) first = rank - (rank % ROWS);
     }
     list();
+    if (from === "list") show();
   }
-  function close() {
+  // The list may be far below the map: what was chosen comes into view, and the focus with it.
+  function show() {
+    const card = byId("card"), stage = byId("stage");
+    byId("card-back").hidden = false;
+    card.focus({ preventScroll: true });
+    const whole = stage.offsetHeight <= innerHeight ? stage : card;
+    whole.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
+  }
+  function hide() {
     if (current >= 0) shapes[current].setStyle(plain);
     current = -1;
     byId("card").hidden = true;
     for (const button of byId("list").querySelectorAll("button")) button.removeAttribute("aria-current");
   }
-  byId("card-close").addEventListener("click", close);
-  map.on("click", close);
+  function close() {
+    hide();
+    if (!origin) return;
+    const back = document.querySelector(origin) ?? byId("list-section");
+    origin = null;
+    back.focus({ preventScroll: true });
+    back.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
+  }
+  for (const name of ["card-close", "card-back"]) byId(name).addEventListener("click", close);
+  map.on("click", () => { origin = null; hide(); });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
 
   // --- The list: every landslide can be reached by keyboard. ---
@@ -229,13 +250,22 @@
     first = 0;
     list();
   });
-  byId("find").addEventListener("input", () => {
-    const place = ids.indexOf(byId("find").value.trim());
-    if (place < 0) return;
+  const find = () => {
+    const asked = byId("find").value.trim(), place = asked ? ids.indexOf(asked) : -1;
+    const said = place < 0 ? `No landslide ${asked} among the ${ids.length.toLocaleString("en")} that are listed.`
+      : `Landslide ${asked} is chosen: Show, or Enter, leads to it on the map.`;
+    byId("found").textContent = asked ? said : "";
+    origin = null;
+    if (place < 0) { hide(); return false; }
     const rank = order.indexOf(place);
     first = rank - (rank % ROWS);
-    select(place, "list");
-  });
+    select(place, "find");
+    return true;
+  };
+  const lead = () => { if (find()) { origin = "#find"; show(); } };
+  byId("find").addEventListener("input", find);
+  byId("find").addEventListener("keydown", (event) => { if (event.key === "Enter") lead(); });
+  byId("show").addEventListener("click", lead);
   byId("earlier").addEventListener("click", () => { first -= ROWS; list(); });
   byId("later").addEventListener("click", () => { first += ROWS; list(); });
   byId("list-tools").hidden = byId("pages").hidden = ids.length === 0;
