@@ -7,10 +7,12 @@ Each message is one sentence that says what was expected, what came and what to 
     │   ├── SettingsError   a setting is unknown, missing or out of range
     │   ├── AreaError       the area of interest is missing, empty or outside the scenes
     │   ├── SceneError      no scene, or an item lacks an asset, a band or a date
-    │   ├── SourceError     a catalogue or a file of pixels cannot be read
+    │   ├── SourceError     a catalogue, a feed or a file of pixels cannot be read
+    │   │   └── RefusedError  an address, or the size of what came, is not allowed
     │   ├── InventoryError  an inventory is missing or does not fit the cube
     │   ├── ModelError      a saved model is missing, damaged or expects another cube
     │   ├── StoreError      a store exists already, is unfinished or cannot be written
+    │   │   └── InUseError    another run is at work on it
     │   └── ClusterError    a Dask cluster does not answer, or is gone
     ├── TrainingError       training cannot go on (for example a loss that is not a number)
     ├── IncompleteError     a product lacks parts that failed; the others are kept (exit code 3)
@@ -39,7 +41,11 @@ class SceneError(InputError):
 
 
 class SourceError(InputError):
-    """A catalogue or a file of pixels cannot be read."""
+    """A catalogue, a feed or a file of pixels cannot be read."""
+
+
+class RefusedError(SourceError):
+    """An address, or the size of what came from outside, is not allowed."""
 
 
 class InventoryError(InputError):
@@ -52,6 +58,10 @@ class ModelError(InputError):
 
 class StoreError(InputError):
     """A store exists already, is unfinished or cannot be written."""
+
+
+class InUseError(StoreError):
+    """Another run is at work on it."""
 
 
 class TrainingError(LscubeError):

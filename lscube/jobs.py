@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from odc.geo.geobox import GeoBox
 from tqdm import tqdm
 
 from lscube.calibration import calibrate
-from lscube.catalog import Scenes, find_scenes
+from lscube.catalog import Ask, Scenes, find_scenes, open_catalog
 from lscube.cluster import check_folder, on_a_worker
 from lscube.cube import (
     PairQuality,
@@ -27,6 +28,8 @@ from lscube.cube import (
     write_cube,
 )
 from lscube.cube.masks import inside_area
+from lscube.cube.plan import DIRECT
+from lscube.cube.reading import Access
 from lscube.errors import SettingsError
 from lscube.evaluate import draw_chips, draw_quicklook, evaluate_map, score_chips, within
 from lscube.events import Event, find_event, make_event
@@ -66,12 +69,26 @@ Lost = dict[str, list[str]]
 """Ids of items that could not be read, by side ("pre", "post", "dsm")."""
 
 
-def scenes_of(job: Job) -> Scenes:
+@dataclass(frozen=True)
+class Outside:
+    """How a job reaches what lies outside; a scan hands in ways that are guarded."""
+
+    ask: Ask = open_catalog
+    """How catalogues are opened."""
+    access: Access = DIRECT
+    """How files of pixels are opened."""
+
+
+OUTSIDE = Outside()
+"""Directly, as the user may."""
+
+
+def scenes_of(job: Job, outside: Outside = OUTSIDE) -> Scenes:
     """Search the job's scenes; time and area come from the registry where the job has none."""
     aoi = job.area.aoi
     if aoi is None:
         aoi = find_event(job.event.id, job.event.registry).aoi
-    return find_scenes(read_area(aoi), _event_of(job), job.source)
+    return find_scenes(read_area(aoi), _event_of(job), job.source, outside.ask)
 
 
 def _event_of(job: Job) -> Event:
@@ -85,10 +102,10 @@ def grid_of(job: Job, scenes: Scenes) -> GeoBox:
     return make_grid(scenes.area, job.area.resolution, job.area.epsg)
 
 
-def reading_of(job: Job, scenes: Scenes) -> Reading:
+def reading_of(job: Job, scenes: Scenes, outside: Outside = OUTSIDE) -> Reading:
     """What has to be measured before a cube is opened: dark pixels, and the shift if it is to be undone."""
     with progress("measuring the scenes"):
-        return prepare_reading(scenes, grid_of(job, scenes), job.cube)
+        return prepare_reading(scenes, grid_of(job, scenes), job.cube, outside.access)
 
 
 def cube_of(job: Job, scenes: Scenes | None = None) -> xr.Dataset:
@@ -212,6 +229,7 @@ def predict(
     store: Path | str,
     client: Any = None,
     previous: Path | str | None = None,
+    outside: Outside = OUTSIDE,
 ) -> xr.Dataset:
     """Map the job's area with one model, or the mean of several.
 
@@ -227,9 +245,11 @@ def predict(
         A `distributed.Client`; None: threads of this process.
     previous
         An earlier map whose unchanged regions are taken over.
+    outside
+        How catalogues and files are reached.
     """
-    scenes = scenes_of(job)
-    reading = reading_of(job, scenes)
+    scenes = scenes_of(job, outside)
+    reading = reading_of(job, scenes, outside)
     grid = grid_of(job, scenes)
     with map_progress() as watch:
         running = Running(client, watch=watch, begun=name_run)
@@ -239,7 +259,10 @@ def predict(
 
 
 def plan(
-    job: Job, models: LoadedModel | Sequence[LoadedModel], machines: Machines = Machines()
+    job: Job,
+    models: LoadedModel | Sequence[LoadedModel],
+    machines: Machines = Machines(),
+    outside: Outside = OUTSIDE,
 ) -> MapPlan:
     """Tell what `predict` will take, from a quick calibration on this machine; no pixel is mapped.
 
@@ -249,9 +272,11 @@ def plan(
         As for `predict`.
     machines
         Who will do it.
+    outside
+        How catalogues and files are reached.
     """
-    scenes = scenes_of(job)
-    reading = reading_of(job, scenes)
+    scenes = scenes_of(job, outside)
+    reading = reading_of(job, scenes, outside)
     grid = grid_of(job, scenes)
     design = design_map(scenes, grid, models, job.cube, job.predict, reading)
     with progress("measuring this machine"):

@@ -1,11 +1,24 @@
-"""Pieces of a page, for reports and notebooks; all text is escaped."""
+"""Plain text, and pieces of a page for reports and notebooks, in which all text is escaped."""
 
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
+
+
+def clean_text(value: Any, most: int = 200) -> str:
+    """One line of plain text of what someone else calls a text: no control or direction marks, bounded.
+
+    It is still theirs: escape it in HTML, and never make a file's name of it.
+    """
+    text = value if isinstance(value, str) else "" if value is None else str(value)[: 4 * most]
+    text = unicodedata.normalize("NFC", text[: 4 * most])
+    plain = "".join(c if unicodedata.category(c)[0] not in "CZ" else " " for c in text)
+    line = " ".join(plain.split())
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
 def paragraph(text: str) -> str:

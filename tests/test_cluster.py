@@ -297,7 +297,9 @@ def test_a_step_is_done_by_a_worker(client, tmp_path):
 def test_a_step_whose_workers_die_ends_in_a_sentence(tmp_path):
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as own,
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+        ) as own,
         distributed.Client(own, set_as_default=False) as client,
         pytest.raises(ClusterError, match="Expected a worker to finish a, but it was lost"),
     ):

@@ -112,7 +112,7 @@ def test_the_cluster_is_deleted_also_after_a_failure():
 
     def use():
         with (
-            distributed.LocalCluster(n_workers=1, dashboard_address=None) as cluster,
+            distributed.LocalCluster(n_workers=1, dashboard_address="127.0.0.1:0") as cluster,
             operator_of(cluster, made) as operator,
             connect(
                 settings, openers={"kubernetes": partial(open_kubernetes, make=operator)}

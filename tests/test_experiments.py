@@ -617,7 +617,7 @@ def test_more_models_than_workers_do_not_wait_for_each_other(twins, untrained, t
     )
     with (
         distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
@@ -684,7 +684,7 @@ def test_a_tiny_version_is_really_trained_on_a_cluster(twins, tmp_path, capsys):
     config.write_text(content, encoding="utf-8")
     out = tmp_path / "out"
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
     ) as cluster:
         words = ["--scheduler", cluster.scheduler_address, "--twins", str(twins)]
         assert main(["experiment", "run", str(config), "--out", str(out), *words]) == 0

@@ -5,7 +5,7 @@ from pathlib import Path
 import geopandas
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from shapely.affinity import translate
 from shapely.geometry import MultiPolygon, Polygon, box, mapping
@@ -80,6 +80,7 @@ def test_grid_is_snapped_and_covers_the_area():
     st.floats(1e-7, 0.5),
     resolutions,
 )
+@example(179.99999999999997, 0.0, 0.5, 0.5, 6.0)
 def test_grid_covers_the_projected_area_and_spares_less_than_a_pixel(
     west, south, width, height, resolution
 ):

@@ -106,7 +106,10 @@ def test_a_pipeline_is_one_screen():
 
 
 @pytest.mark.parametrize(
-    "path", sorted((PIPELINES / "configs").glob("*.toml")), ids=lambda p: p.stem
+    "path",
+    # Those of scans are no jobs: test_scan_cli.py reads them.
+    [p for p in sorted((PIPELINES / "configs").glob("*.toml")) if not p.stem.startswith("scan-")],
+    ids=lambda p: p.stem,
 )
 def test_shipped_jobs_are_valid(path):
     content = read_content(path)

@@ -51,6 +51,7 @@ class PatientIO(StacApiIO):
 
     def __init__(self, patience: Patience) -> None:
         super().__init__(max_retries=None)
+        self.session = patience.session()
         self.patience = patience
         self._address = ""
 

@@ -18,6 +18,7 @@ from lscube.catalog.items import footprint, item_time
 from lscube.catalog.static import Document
 from lscube.catalog.unsigning import unsigned, unsigned_content
 from lscube.errors import SceneError, SourceError
+from lscube.markup import clean_text
 
 log = logging.getLogger("lscube.catalog")
 
@@ -32,6 +33,7 @@ _UNUSABLE = (
     pystac.STACError,
     pystac.STACTypeError,
     shapely.errors.ShapelyError,
+    RecursionError,
 )
 
 
@@ -85,14 +87,15 @@ def _make_item(document: Document) -> pystac.Item:
 
 def _name(document: Document) -> str:
     content = document.content
-    return str(content.get("id", "without id")) if isinstance(content, dict) else "without id"
+    said = content.get("id") if isinstance(content, dict) else None
+    return clean_text(said, 100) or "without id"
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
-        return f"it has no {error}"
+        return clean_text(f"it has no {error}")
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return unsigned(text).rstrip(".")
+    return clean_text(unsigned(text), 300).rstrip(".")
 
 
 def _checked(item: pystac.Item) -> pystac.Item:

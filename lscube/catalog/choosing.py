@@ -85,6 +85,21 @@ def find_scenes(
     return Scenes(event, area, pre, post, dsm, source.scl_asset, source.dsm_asset, once)
 
 
+def find_surface(
+    area: BaseGeometry, source: SourceSettings, ask: Ask = open_catalog
+) -> tuple[pystac.Item, ...]:
+    """Find the surface model alone, as `find_scenes` does.
+
+    Raises
+    ------
+    SourceError, SceneError
+        No catalogue can be asked, or none has one over the area.
+    """
+    patience = Patience(source.attempts, source.timeout)
+    catalogs = [_Catalog(where, source, ask, patience) for where in source.catalogs]
+    return _first("a surface model", catalogs, [], lambda one: _surface_model(one, area, []))
+
+
 class _Catalog:
     """One of the catalogues, opened when it is first asked; one that failed is not tried again."""
 
@@ -197,7 +212,7 @@ def _touches(item: pystac.Item, area: BaseGeometry) -> bool:
     return any(translate(shape, turn).intersects(area) for turn in (0.0, -360.0, 360.0))
 
 
-def _clearest_per_tile(items: list[pystac.Item], source: SourceSettings) -> list[pystac.Item]:
+def clearest_per_tile(items: Sequence[pystac.Item], source: SourceSettings) -> list[pystac.Item]:
     """Drop cloudy scenes and keep the clearest `max_scenes` passes of each tile, clearest first."""
     kept: list[pystac.Item] = []
     passes: dict[str, set[str]] = {}
@@ -216,7 +231,7 @@ def _before(
     earliest = event.start - timedelta(days=source.days_before)
     found = [item for item in items if earliest <= item_time(item) < event.start]
     found.sort(key=item_time, reverse=True)
-    return tuple(_clearest_per_tile(found, source))
+    return tuple(clearest_per_tile(found, source))
 
 
 def _after(
@@ -224,7 +239,7 @@ def _after(
 ) -> tuple[pystac.Item, ...]:
     latest = event.end + timedelta(days=source.days_after)
     found = [item for item in items if event.end <= item_time(item) <= latest]
-    return tuple(sorted(_clearest_per_tile(found, source), key=item_time))
+    return tuple(sorted(clearest_per_tile(found, source), key=item_time))
 
 
 def _surface_model(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pystac
-import requests
 
 from lscube.catalog.api import PatientIO, Query, search_api
 from lscube.catalog.checking import usable_items
@@ -57,7 +56,7 @@ def open_catalog(where: str | Path, patience: Patience) -> Search:
             f"Expected a catalogue's address to begin with https:// or http://, got {unsigned(where)}; "
             "give local files by their path."
         )
-    with requests.Session() as session:
+    with patience.session() as session:
         content = fetch_json(session, where, patience)
     search = _search_link(content)
     if search is None:

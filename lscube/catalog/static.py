@@ -41,7 +41,7 @@ def read_file(path: Path) -> Any:
         raise SourceError(
             f"Expected STAC items at {path}, found no file; check the path."
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _no_stac(str(path), str(error)) from None
 
 
@@ -79,7 +79,7 @@ def _walk(content: dict[str, Any], address: str, patience: Patience) -> list[Doc
     found = []
     seen = {address}
     waiting = deque([Document(content, address)])
-    with requests.Session() as session:
+    with patience.session() as session:
         while waiting:
             document = waiting.popleft()
             for href in _children(document):

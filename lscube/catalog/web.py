@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -37,6 +37,8 @@ class Patience:
     """Most seconds to wait between two attempts; a server that asks for more is given up."""
     pages: int = 2000
     """Most pages of one answer, and most documents of one static catalogue."""
+    session: Callable[[], requests.Session] = requests.Session
+    """Makes the sessions that requests go through; one of `lscube.scan.guard` refuses addresses."""
 
     def pause(self, attempt: int) -> float:
         """Seconds to wait after attempt 0, 1, ..."""
@@ -48,7 +50,7 @@ class FetchError(SourceError):
 
     def __init__(self, address: str, reason: str, status: int | None = None) -> None:
         super().__init__(
-            f"Expected a JSON document at {unsigned(address)}, but asking for it failed "
+            f"Expected a document at {unsigned(address)}, but asking for it failed "
             f"({unsigned(reason)}); check address and network."
         )
         self.reason = unsigned(reason)
@@ -95,8 +97,27 @@ def fetch_json(
     FetchError
         The server refuses, or fails as often as it is asked.
     """
+
+    def ask() -> Any:
+        return _attempt(session, address, patience.timeout, _json, body, headers)
+
+    return _patiently(ask, address, patience)
+
+
+def fetch_bytes(session: requests.Session, address: str, patience: Patience) -> bytes:
+    """Get a document as it comes; as `fetch_json`."""
+
+    def ask() -> Any:
+        return _attempt(session, address, patience.timeout, lambda answer: answer.content)
+
+    content: bytes = _patiently(ask, address, patience)
+    return content
+
+
+def _patiently(ask: Callable[[], Any], address: str, patience: Patience) -> Any:
+    """What an attempt gives in the end."""
     for attempt in range(patience.attempts):
-        content = _attempt(session, address, patience.timeout, body, headers)
+        content = ask()
         if not isinstance(content, _Refusal):
             return content
         reason, wait, status = content.reason, content.wait, content.status
@@ -119,24 +140,29 @@ def _attempt(
     session: requests.Session,
     address: str,
     timeout: float,
-    body: Mapping[str, Any] | None,
-    headers: Mapping[str, str] | None,
+    take: Callable[[requests.Response], Any],
+    body: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Any:
     """The document, or a refusal."""
     method = "GET" if body is None else "POST"
     try:
         answer = session.request(method, address, json=body, headers=headers, timeout=timeout)
     except _BROKEN as error:
-        return _Refusal(_plain_reason(error))
+        return _Refusal(plain_reason(error))
     except (requests.RequestException, ValueError) as error:
-        return _Refusal(_plain_reason(error), passing=False)
+        return _Refusal(plain_reason(error), passing=False)
     status = answer.status_code
     if not answer.ok:
         return _Refusal(f"HTTP {status}", status, status in PASSING, _retry_after(answer))
+    return take(answer)
+
+
+def _json(answer: requests.Response) -> Any:
     try:
         return answer.json()
-    except ValueError:
-        # A proxy's error page or half an answer under HTTP 200.
+    except (ValueError, RecursionError):
+        # A proxy's error page, half an answer under HTTP 200, or lists in lists without end.
         return _Refusal("no JSON came")
 
 
@@ -149,7 +175,7 @@ _BROKEN = (
 """Failures of a connection, which the next one may not share."""
 
 
-def _plain_reason(error: Exception) -> str:
+def plain_reason(error: Exception) -> str:
     """The innermost cause in a few words; the libraries' own chains hold addresses."""
     if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ReadTimeout):
         return "no answer in time"

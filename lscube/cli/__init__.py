@@ -12,7 +12,7 @@ from typing import Literal
 import click
 
 from lscube import __version__
-from lscube.cli import clusters, experiment, inventory, maps, models, publish, report, scenes
+from lscube.cli import clusters, experiment, inventory, maps, models, publish, report, scan, scenes
 from lscube.cli.options import PATH
 from lscube.errors import FAILURE, LscubeError, exit_code
 from lscube.logs import LEVELS, LogSettings, current_run, logging_to_stderr, new_job
@@ -112,6 +112,7 @@ for _command in (
     publish.reproduce,
     experiment.experiment,
     clusters.cluster_group,
+    scan.scan,
 ):
     lscube.add_command(_command)
 

@@ -11,18 +11,23 @@ from lscube.cube.assemble import open_cube
 from lscube.cube.cloud_mask import omni_cloud_mask
 from lscube.cube.dark import measure_dark
 from lscube.cube.pair import measure_pair
-from lscube.cube.plan import Reading
+from lscube.cube.plan import DIRECT, Reading
+from lscube.cube.reading import Access
 from lscube.errors import SceneError
 from lscube.settings import CubeSettings
 
 
-def prepare_reading(scenes: Scenes, grid: GeoBox, settings: CubeSettings) -> Reading:
+def prepare_reading(
+    scenes: Scenes, grid: GeoBox, settings: CubeSettings, access: Access = DIRECT
+) -> Reading:
     """Measure the dark pixels of scenes, and their shift if it is to be undone.
 
     Parameters
     ----------
     scenes, grid, settings
         As `open_cube` will get them. With `settings.coregister` the whole grid is read.
+    access
+        How files are opened, now and by the cube.
 
     Raises
     ------
@@ -31,9 +36,9 @@ def prepare_reading(scenes: Scenes, grid: GeoBox, settings: CubeSettings) -> Rea
     MissingExtraError
         The settings ask for a cloud mask that is not installed.
     """
-    dark = measure_dark([*scenes.pre, *scenes.post], settings.bands)
+    dark = measure_dark([*scenes.pre, *scenes.post], settings.bands, access.sign)
     own = settings.cloud_mask != "classification"
-    reading = Reading(cloud_mask=omni_cloud_mask() if own else None, dark=dark)
+    reading = Reading(access, omni_cloud_mask() if own else None, dark)
     if not settings.coregister:
         return reading
     quality = measure_pair(open_cube(scenes, grid, settings, reading=reading))

@@ -13,7 +13,7 @@ import requests
 import xarray as xr
 
 from lscube import jobs
-from lscube.catalog import Scenes, find_band, find_classification, find_elevation, sign_href
+from lscube.catalog import Scenes, Sign, find_band, find_classification, find_elevation, sign_href
 from lscube.catalog.unsigning import unsigned_content
 from lscube.errors import LscubeError, SceneError
 from lscube.products.portable import is_local, portable
@@ -27,7 +27,7 @@ TIMEOUT = 20.0
 """Seconds that a server has to tell one file's ETag."""
 
 
-def scenes_of_map(job: Job, mapped: xr.Dataset) -> Scenes:
+def scenes_of_map(job: Job, mapped: xr.Dataset, outside: jobs.Outside = jobs.OUTSIDE) -> Scenes:
     """Scenes of the job that a map was made by.
 
     Raises
@@ -35,7 +35,7 @@ def scenes_of_map(job: Job, mapped: xr.Dataset) -> Scenes:
     SceneError
         The job finds other scenes than the map was made from.
     """
-    scenes = jobs.scenes_of(job)
+    scenes = jobs.scenes_of(job, outside)
     for side in ("pre", "post", "dsm"):
         theirs = {str(item) for item in mapped.attrs[f"{side}_items"]}
         ours = {item.id for item in getattr(scenes, side)}
@@ -101,8 +101,13 @@ def _fingerprint(href: str, ask: Ask) -> dict[str, Any]:
 class Etags:
     """Asks servers for ETags of files; a server that does not answer is not asked again."""
 
-    def __init__(self, timeout: float = TIMEOUT) -> None:
-        self._timeout = timeout
+    def __init__(
+        self,
+        timeout: float = TIMEOUT,
+        session: Callable[[], requests.Session] = requests.Session,
+        sign: Sign = sign_href,
+    ) -> None:
+        self._timeout, self._session, self._sign = timeout, session, sign
         self._silent: set[str] = set()
 
     def __call__(self, href: str) -> str | None:
@@ -111,7 +116,8 @@ class Etags:
         if host in self._silent:
             return None
         try:
-            answer = requests.head(sign_href(href), timeout=self._timeout, allow_redirects=True)
+            with self._session() as session:
+                answer = session.head(self._sign(href), timeout=self._timeout, allow_redirects=True)
         except (requests.RequestException, LscubeError):
             self._silent.add(host)
             return None

@@ -20,7 +20,12 @@ from lscube.products.inventory import MapContext
 from lscube.settings import Job
 
 
-def context_of(mapped: xr.Dataset, job: Job | None, cards: Sequence[Card] = ()) -> MapContext:
+def context_of(
+    mapped: xr.Dataset,
+    job: Job | None,
+    cards: Sequence[Card] = (),
+    outside: jobs.Outside = jobs.OUTSIDE,
+) -> MapContext:
     """Open what a map's store does not hold; no pixel is read yet.
 
     Parameters
@@ -31,6 +36,8 @@ def context_of(mapped: xr.Dataset, job: Job | None, cards: Sequence[Card] = ()) 
         The job that it was made by: gives elevations and the days of the images before.
     cards
         Of its models, from `cards_of`: one alone may have a calibration, which is not one of a mean.
+    outside
+        How catalogues and files are reached.
 
     Raises
     ------
@@ -40,8 +47,8 @@ def context_of(mapped: xr.Dataset, job: Job | None, cards: Sequence[Card] = ()) 
     calibration = cards[0].calibration if len(cards) == 1 else None
     if job is None:
         return MapContext(calibration=calibration)
-    scenes = scenes_of_map(job, mapped)
-    reading = jobs.reading_of(job, scenes)
+    scenes = scenes_of_map(job, mapped, outside)
+    reading = jobs.reading_of(job, scenes, outside)
     cube = open_cube(scenes, mapped.odc.geobox, job.cube, reading=reading)
     return MapContext(cube["elevation"], _days_before(cube, scenes), calibration)
 

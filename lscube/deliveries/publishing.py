@@ -10,7 +10,7 @@ from typing import Any
 import pystac
 
 from lscube import jobs
-from lscube.deliveries.inputs import current_inputs
+from lscube.deliveries.inputs import Ask, current_inputs
 from lscube.errors import SceneError
 from lscube.learn import load_model
 from lscube.mapping.opening import manifest_of, open_map, open_unfinished
@@ -25,6 +25,8 @@ def publish(
     what: Publication,
     models: Sequence[Path] = (),
     job: Job | None = None,
+    outside: jobs.Outside = jobs.OUTSIDE,
+    ask: Ask | None = None,
 ) -> pystac.Collection:
     """Publish a map with its models and, where its job is given, its input items.
 
@@ -36,6 +38,10 @@ def publish(
         Folders of the models that made the map.
     job
         The job whose scenes the map was made of.
+    outside
+        How catalogues are reached.
+    ask
+        How a server is asked for a file's ETag.
     """
     saved = tuple(
         SavedModel(loaded.folder, loaded.card.model_dump(mode="json"))
@@ -46,7 +52,7 @@ def publish(
         mapped = open_unfinished(store) if what.unfinished else open_map(store)
         what = replace(
             what,
-            inputs=inputs_of(job, manifest_of(mapped)),
+            inputs=inputs_of(job, manifest_of(mapped), outside, ask),
             assets=_named(job),
         )
     with progress("publishing"):
@@ -59,7 +65,12 @@ def _named(job: Job) -> dict[str, str]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def inputs_of(job: Job, manifest: Mapping[str, Any]) -> tuple[Input, ...]:
+def inputs_of(
+    job: Job,
+    manifest: Mapping[str, Any],
+    outside: jobs.Outside = jobs.OUTSIDE,
+    ask: Ask | None = None,
+) -> tuple[Input, ...]:
     """A map's input items as its job finds them now, in the manifest's order.
 
     Raises
@@ -67,7 +78,7 @@ def inputs_of(job: Job, manifest: Mapping[str, Any]) -> tuple[Input, ...]:
     SceneError
         The job does not find them all.
     """
-    found = current_inputs(jobs.scenes_of(job), manifest["cube"]["bands"])
+    found = current_inputs(jobs.scenes_of(job, outside), manifest["cube"]["bands"], ask)
     missing = [name for name in manifest["items"] if name not in found]
     if missing:
         raise SceneError(

@@ -59,6 +59,7 @@ def report(
     job: Job | None = None,
     settings: ReportSettings = ReportSettings(),
     command: str = "",
+    outside: jobs.Outside = jobs.OUTSIDE,
 ) -> ReportSummary:
     """Write a report on a map.
 
@@ -74,9 +75,11 @@ def report(
         How much goes into the file.
     command
         What was typed, for the report.
+    outside
+        How catalogues and files are reached.
     """
     mapped = open_unfinished(given.map) if given.unfinished else open_map(given.map)
-    images, quality = pair_of(job, mapped, settings.edge) if job else (None, None)
+    images, quality = pair_of(job, mapped, settings.edge, outside) if job else (None, None)
     contents = ReportContents(
         images=images,
         inventory=read_inventory(given.inventory) if given.inventory else None,
@@ -92,7 +95,9 @@ def report(
         return write_report(out, mapped, contents, settings)
 
 
-def pair_of(job: Job, mapped: xr.Dataset, edge: int) -> tuple[xr.Dataset, PairQuality]:
+def pair_of(
+    job: Job, mapped: xr.Dataset, edge: int, outside: jobs.Outside = jobs.OUTSIDE
+) -> tuple[xr.Dataset, PairQuality]:
     """A map's images, lazily, in as many pixels as a report shows, and how well they compare.
 
     Read with the map's own settings, so that they are what the map was made from.
@@ -102,9 +107,9 @@ def pair_of(job: Job, mapped: xr.Dataset, edge: int) -> tuple[xr.Dataset, PairQu
     SceneError
         The job has other scenes than the map.
     """
-    scenes = scenes_of_map(job, mapped)
+    scenes = scenes_of_map(job, mapped, outside)
     cube = CubeSettings.model_validate(manifest_of(mapped)["cube"])
-    reading = jobs.reading_of(job.model_copy(update={"cube": cube}), scenes)
+    reading = jobs.reading_of(job.model_copy(update={"cube": cube}), scenes, outside)
     small, whole = (
         open_cube(scenes, grid, cube, reading=reading)
         for grid in (overview_grid(mapped, edge), crop(mapped).odc.geobox)

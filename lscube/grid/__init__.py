@@ -1,6 +1,6 @@
 """Which pixels: area of interest, grid in one UTM zone, and the lattice of prediction windows."""
 
-from lscube.grid.area import OUTSIDE_UTM, Bounds, read_area
+from lscube.grid.area import OUTSIDE_UTM, Bounds, arrange_area, read_area, unwrap
 from lscube.grid.lattice import Lattice
 from lscube.grid.zone import (
     FARTHEST,
@@ -20,6 +20,7 @@ __all__ = [
     "OUTSIDE_UTM",
     "Bounds",
     "Lattice",
+    "arrange_area",
     "bounds_of",
     "epsg_of",
     "make_grid",
@@ -27,5 +28,6 @@ __all__ = [
     "read_area",
     "resolution_of",
     "snapped_grid",
+    "unwrap",
     "utm_epsg",
 ]

@@ -7,7 +7,7 @@ cut in two where it crosses the antimeridian. For centres and projections it is 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import geopandas
@@ -54,14 +54,38 @@ def read_area(aoi: Path | Bounds) -> BaseGeometry:
         90 degrees, or any part of it lies outside the latitudes that UTM covers.
     """
     given = _read_polygons(aoi) if isinstance(aoi, Path) else [_bounds_polygon(aoi)]
-    valid = [part for polygon in given for part in _polygons(_around(polygon, aoi))]
+    area = arrange_area(given, aoi)
+    check_latitudes(area)
+    return area
+
+
+def arrange_area(given: Iterable[BaseGeometry], aoi: object) -> BaseGeometry:
+    """Put polygons together as an area is kept: valid, between -180 and 180, cut at the antimeridian.
+
+    Parameters
+    ----------
+    given
+        Polygons and multipolygons in degrees; longitudes may exceed 180, or jump there.
+    aoi
+        What they are, for messages.
+
+    Raises
+    ------
+    AreaError
+        They are empty, wider than 90 degrees, or go round a pole.
+    """
+    valid = [
+        part
+        for one in given
+        for polygon in _polygons(one)
+        for part in _polygons(_around(polygon, aoi))
+    ]
     parts = [part for polygon in valid for part in _cut(polygon)]
     area: BaseGeometry = MultiPolygon() if not parts else shapely.union_all(parts)
     if area.area == 0:
         raise AreaError(
             f"Expected an area of interest with some extent, {aoi} has none; give a polygon."
         )
-    check_latitudes(area)
     return area
 
 
@@ -153,7 +177,7 @@ def _polygons(geometry: BaseGeometry) -> Iterator[Polygon]:
         yield from _polygons(part)
 
 
-def _around(polygon: Polygon, origin: Path | Bounds) -> BaseGeometry:
+def _around(polygon: Polygon, origin: object) -> BaseGeometry:
     """A valid polygon whose edges go the short way round; longitudes may then exceed 180."""
     outline = _short_way(polygon.exterior)
     holes = [_short_way(ring) for ring in polygon.interiors]
@@ -187,7 +211,16 @@ def _cut(polygon: Polygon) -> Iterator[Polygon]:
     shift = -360.0 * math.floor((west + 180) / 360)
     moved = translate(polygon, shift) if shift else polygon
     if east + shift <= 180:
-        yield moved
+        yield _within_degrees(moved)
         return
-    yield from _polygons(moved.intersection(box(-180, -91, 180, 91)))
-    yield from _polygons(translate(moved.intersection(box(180, -91, 540, 91)), -360))
+    for part in _polygons(moved.intersection(box(-180, -91, 180, 91))):
+        yield _within_degrees(part)
+    for part in _polygons(moved.intersection(box(180, -91, 540, 91))):
+        yield _within_degrees(translate(part, -360))
+
+
+def _within_degrees(polygon: Polygon) -> Polygon:
+    """Take away what rounding adds beyond 180 degrees."""
+    if shapely.box(-180, -90, 180, 90).covers(polygon):
+        return polygon
+    return shapely.transform(polygon, lambda points: np.clip(points, (-180, -90), (180, 90)))

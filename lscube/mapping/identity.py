@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -79,13 +79,37 @@ def region_digest(manifest: Manifest, plan: CubePlan, layout: Layout, region: Re
     Maps whose manifests differ can have regions with the same digest: where no item that was added
     or left out touches them.
     """
+    return _digest(_content(manifest, plan, layout, region))
+
+
+def earlier_digests(
+    manifest: Manifest, plan: CubePlan, layout: Layout, region: Region
+) -> Iterator[tuple[bytes, int]]:
+    """What a region's digest was before the latest satellite passes after the event were there.
+
+    From the latest to the earliest, each with the number of scenes that were there. Later passes are
+    looked at only for what is still missing. That is so for no median, hence nothing is given then.
+    """
+    if plan.settings.post == "median":
+        return
+    content = _content(manifest, plan, layout, region)
+    scenes = plan.touching(bounds_of(layout.lattice.padded(layout.grid(region))))["post"]
+    passes = [scene.satellite_pass for scene in scenes]
+    for count in range(len(scenes) - 1, 0, -1):
+        if passes[count] != passes[count - 1]:
+            sides = {**content["touching"], "post": content["touching"]["post"][:count]}
+            yield _digest({**content, "touching": sides}), count
+
+
+def _content(manifest: Manifest, plan: CubePlan, layout: Layout, region: Region) -> dict[str, Any]:
+    """All that determines a region's pixels."""
     grid = layout.grid(region)
     seen = bounds_of(layout.lattice.padded(grid))
     touching = {
         side: [_of_pixels(source) for source in sources]
         for side, sources in plan.touching(seen).items()
     }
-    content = {
+    return {
         **{
             name: manifest[name]
             for name in ("pixels", "cube", "predict", "layout", "shift", "cloud_mask")
@@ -95,6 +119,9 @@ def region_digest(manifest: Manifest, plan: CubePlan, layout: Layout, region: Re
         "area": shapely.normalize(plan.area.intersection(shapely.box(*bounds_of(grid)))).wkb_hex,
         "touching": touching,
     }
+
+
+def _digest(content: dict[str, Any]) -> bytes:
     text = json.dumps(_plain(content), sort_keys=True)
     return hashlib.sha256(text.encode()).digest()
 

@@ -1,7 +1,9 @@
 """Which regions of a map are done: a small Zarr array beside the map's own.
 
 A region's entry is one chunk, written after the region's pixels: 32 bytes of digest
-(`lscube.mapping.identity.region_digest`), zeros where the region is not done.
+(`lscube.mapping.identity.region_digest`), zeros where the region is not done. Beside it stands whether
+the region is settled: whether all that its windows look at was seen after the event, so that scenes
+which are only looked at for what is still missing change nothing (maps of earlier versions do not say).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from lscube.mapping.layout import Layout, Region
 
 _PATH = "ledger"
 _NAME = "digest"
+_SETTLED = "settled"
 _BYTES = 32
 _FINISHED = "finished"
 
@@ -35,6 +38,14 @@ class Ledger:
             _NAME,
             shape=(*layout.shape, _BYTES),
             chunks=(1, 1, _BYTES),
+            dtype="uint8",
+            fill_value=0,
+            compressors=None,
+        )
+        group.create_array(
+            _SETTLED,
+            shape=layout.shape,
+            chunks=(1, 1),
             dtype="uint8",
             fill_value=0,
             compressors=None,
@@ -70,6 +81,17 @@ class Ledger:
     def mark(self, region: Region, digest: bytes) -> None:
         """Say that a region is done."""
         self._array[region.row, region.column] = np.frombuffer(digest, np.uint8)
+
+    def settle(self, region: Region) -> None:
+        """Say that a region is settled; before it is marked."""
+        if _SETTLED in self._group:
+            self._group[_SETTLED][region.row, region.column] = 1
+
+    def settled(self) -> set[tuple[int, int]]:
+        """Regions that are settled, by row and column; as far as it is known."""
+        if _SETTLED not in self._group:
+            return set()
+        return {(row, column) for row, column in np.argwhere(self._group[_SETTLED][...]).tolist()}
 
     @property
     def finished(self) -> bool:

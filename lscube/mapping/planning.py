@@ -11,6 +11,8 @@ from datetime import timedelta
 import dask
 import numpy as np
 import shapely
+import xarray as xr
+from dask.delayed import Delayed
 from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 from zarr.storage import MemoryStore
@@ -20,7 +22,7 @@ from lscube.errors import SettingsError
 from lscube.grid import bounds_of, resolution_of
 from lscube.mapping.design import Design
 from lscube.mapping.layout import Region
-from lscube.mapping.region import open_region
+from lscube.mapping.region import region_work
 from lscube.mapping.store import make_template, write_region
 from lscube.markup import table
 
@@ -214,8 +216,11 @@ def _count_tasks(design: Design, regions: Sequence[Region]) -> int:
 
 
 def _tasks_of(design: Design, region: Region, store: MemoryStore) -> int:
-    dataset = open_region(design.plan, design.layout, design.ensemble, region)
-    (optimised,) = dask.optimize(write_region(dataset, store, region))
+    def write(dataset: xr.Dataset, region: Region) -> Delayed:
+        return write_region(dataset, store, region)
+
+    work = region_work(design.plan, design.layout, design.ensemble, region, write)
+    (optimised,) = dask.optimize(work)
     return len(dict(optimised.__dask_graph__()))
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,19 @@ from odc.geo.geobox import GeoBox
 from lscube import metrics
 from lscube.catalog import Scenes
 from lscube.cube import CubePlan, Reading, open_part
-from lscube.cube.masks import AreaFlag
+from lscube.cube.masks import AreaFlag, Reason
 from lscube.learn import LoadedModel
 from lscube.mapping.design import design_map
 from lscube.mapping.ensemble import Ensemble
-from lscube.mapping.identity import region_digest
+from lscube.mapping.identity import earlier_digests, region_digest
 from lscube.mapping.layout import Layout, Region
 from lscube.mapping.ledger import Ledger
+from lscube.mapping.looking import look_again
 from lscube.mapping.opening import is_finished, open_map, prepare
 from lscube.mapping.places import Target, place_of, reached
 from lscube.mapping.running import Progress, Running, needed_resources, run_regions
 from lscube.mapping.store import FILLS, make_template, pixel_bytes
-from lscube.mapping.takeover import take_over
+from lscube.mapping.takeover import Later, take_over
 from lscube.mapping.windows import network_input, probability
 from lscube.mapping.workers import check_workers
 from lscube.settings import CubeSettings, PredictSettings
@@ -77,7 +79,8 @@ def map_region(
     running
         Where regions are computed: local threads, or a Dask client's workers.
     previous
-        An earlier map, for example of fewer scenes: regions that nothing new touches are taken over.
+        An earlier map, for example of fewer scenes: regions in which later ones show nothing that was
+        missing are taken over (`lscube.mapping.takeover`).
 
     Returns
     -------
@@ -113,13 +116,20 @@ def map_region(
         touching = layout.touching(plan.area)
         todo = _enter_empty(target, layout, digests, touching)
         if previous is not None:
-            todo = take_over(previous, target, todo, digests)
+            later = Later(
+                partial(earlier_digests, manifest, plan, layout),
+                partial(look_again, plan, layout, running),
+            )
+            todo = take_over(previous, target, todo, digests, later)
         if running.client is not None and todo:
             check_workers(running.client, design.ensemble.models, resources, place)
         watch = _Watch(layout, touching, todo, running)
         each = pixel_bytes(len(design.ensemble.models))
 
-        def finish(region: Region, written: Any) -> None:
+        def finish(region: Region, found: tuple[Any, Any]) -> None:
+            written, settled = found
+            if settled:
+                Ledger.of(target.store).settle(region)
             target.enter(region, digests[region.key], written)
             pixels = math.prod(layout.grid(region).shape)
             metrics.PIXELS.inc(pixels)
@@ -127,9 +137,7 @@ def map_region(
             watch.finished(region)
 
         def compute(region: Region) -> Delayed:
-            return target.write(
-                open_region(plan, layout, design.ensemble, region, resources), region
-            )
+            return region_work(plan, layout, design.ensemble, region, target.write, resources)
 
         told = {"store": str(place), "regions": len(touching), "todo": len(todo)}
         logger.info("Map begins", extra=told)
@@ -140,6 +148,28 @@ def map_region(
         place.finish()
     logger.info("Map is finished", extra=told)
     return open_map(store)
+
+
+def region_work(
+    plan: CubePlan,
+    layout: Layout,
+    ensemble: Ensemble,
+    region: Region,
+    write: Callable[[xr.Dataset, Region], Delayed],
+    resources: Mapping[str, float] | None = None,
+) -> Delayed:
+    """All that is computed of a region, lazily: what writing it gives, and whether it is settled.
+
+    Parameters
+    ----------
+    plan, layout, ensemble, region, resources
+        As for `open_region`.
+    write
+        Lazily writes a region.
+    """
+    opened, settled = _open(plan, layout, ensemble, region, resources)
+    both: Delayed = dask.delayed(_both, pure=False)(write(opened, region), settled)
+    return both
 
 
 def open_region(
@@ -158,6 +188,17 @@ def open_region(
     resources
         What a worker must have to predict windows; anyone may read them.
     """
+    return _open(plan, layout, ensemble, region, resources)[0]
+
+
+def _open(
+    plan: CubePlan,
+    layout: Layout,
+    ensemble: Ensemble,
+    region: Region,
+    resources: Mapping[str, float] | None,
+) -> tuple[xr.Dataset, Delayed]:
+    """A region, and whether it is settled: whether its windows miss nothing after the event."""
     lattice, grid = layout.lattice, layout.grid(region)
     padded = open_part(plan, lattice.padded(grid), layout.padded_chunks(region))
     margin = lattice.margin
@@ -178,7 +219,24 @@ def open_region(
     }
     names = ("probability", "spread")[: ensemble.planes]
     planes = {name: (("y", "x"), plane) for name, plane in zip(names, values, strict=True)}
-    return xr.Dataset({**planes, **found})
+    seen = (padded["observed"].data & _MISSING) == 0
+    # Not fused: so it is the writing's own tasks that read, once.
+    with dask.config.set({"optimization.fuse.active": False}):
+        blocks = seen.to_delayed()
+    settled = dask.delayed(_all)([list(row) for row in blocks])
+    return xr.Dataset({**planes, **found}), settled
+
+
+_MISSING = np.uint16((0xFF & ~Reason.MASKED_BY_USER) << 8)
+"""Reasons after the event that a further scene can take away."""
+
+
+def _all(blocks: list[list[Any]]) -> bool:
+    return all(bool(block.all()) for row in blocks for block in row)
+
+
+def _both(written: Any, settled: bool) -> tuple[Any, bool]:
+    return written, settled
 
 
 def _enter_empty(

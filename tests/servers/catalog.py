@@ -41,6 +41,14 @@ def fill(dsn: str, items: Sequence[dict[str, Any]], folder: Path) -> None:
         _pypgstac("load", dsn, table, str(path))
 
 
+def add_items(dsn: str, items: Sequence[dict[str, Any]]) -> None:
+    """Load further items of collections that are there."""
+    with tempfile.TemporaryDirectory(prefix="lscube-stac-") as folder:
+        path = Path(folder) / "items.ndjson"
+        path.write_text("\n".join(json.dumps(item) for item in items))
+        _pypgstac("load", dsn, "items", str(path))
+
+
 def collections_of(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The least that a collection must say, for each that the items name."""
     extent = {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [[None, None]]}}

@@ -11,7 +11,7 @@ import xarray as xr
 from dask.delayed import Delayed
 from zarr.abc.store import Store
 
-from lscube.errors import StoreError
+from lscube.errors import InUseError, StoreError
 from lscube.mapping.layout import Region
 from lscube.mapping.ledger import Ledger
 from lscube.mapping.store import write_region
@@ -102,9 +102,9 @@ def reached(place: Place) -> Iterator[None]:
         ) from error
 
 
-def in_use(name: str, owner: str) -> StoreError:
+def in_use(name: str, owner: str) -> InUseError:
     """Say that another run is at work."""
-    return StoreError(
+    return InUseError(
         f"Expected to be the only run on {name}, but {owner} is writing it; wait for it to end, or "
         "choose another name."
     )

@@ -67,13 +67,19 @@ class Shaking:
 
         logarithmic = self.quantity == "pga_percent_g"
         values = np.log(self.values) if logarithmic else self.values
+        corners, places = flat(self.points), flat(np.stack([longitude, latitude], axis=1))
         try:
-            field = LinearNDInterpolator(flat(self.points), values)
+            field = LinearNDInterpolator(corners, values)
         except QhullError:
             raise InventoryError(
                 f"Expected contours that enclose some ground, found points on a line; {_ADVICE}."
             ) from None
-        found: NDArray[np.float64] = field(flat(np.stack([longitude, latitude], axis=1)))
+        # Outside all triangles it would look through each of them, which is slow.
+        hull = shapely.buffer(shapely.convex_hull(shapely.multipoints(corners)), 1e-9)
+        shapely.prepare(hull)
+        within = shapely.contains_xy(hull, *places.T)
+        found = np.full(len(places), np.nan)
+        found[within] = field(places[within])
         return np.asarray(np.exp(found) if logarithmic else found)
 
 
@@ -91,23 +97,46 @@ def read_shaking(path: Path) -> Shaking:
     InventoryError
         The file is missing or holds no such contours.
     """
-    features = _features(path)
-    quantities = {_quantity(path, feature) for feature in features}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InventoryError(
+            f"Expected contours at {path}, but {error.strerror or error}; {_ADVICE}."
+        ) from None
+    except (ValueError, RecursionError):
+        raise _no_collection(str(path)) from None
+    return shaking_of(content, str(path))
+
+
+def shaking_of(content: Any, origin: str) -> Shaking:
+    """Take contours of a ShakeMap from a document's content; as `read_shaking`.
+
+    Parameters
+    ----------
+    content
+        As JSON has it.
+    origin
+        Path or address, for messages; spectral accelerations are told by its name.
+    """
+    features = _features(content, origin)
+    quantities = {_quantity(origin, feature) for feature in features}
     if len(quantities) != 1:
         raise InventoryError(
-            f"Expected contours of one quantity in {path}, found {len(quantities)}; {_ADVICE}."
+            f"Expected contours of one quantity in {origin}, found {len(quantities)}; {_ADVICE}."
         )
     points, values = [], []
     for feature in features:
-        line, value = _contour(path, feature)
+        line, value = _contour(origin, feature)
         points.append(shapely.get_coordinates(line))
         values.append(np.full(len(points[-1]), value))
     every, place = np.unique(np.concatenate(points), axis=0, return_index=True)
     if len(every) < 3:
-        raise InventoryError(f"Expected contours in {path}, found {len(every)} points; {_ADVICE}.")
+        raise InventoryError(
+            f"Expected contours in {origin}, found {len(every)} points; {_ADVICE}."
+        )
     if np.linalg.matrix_rank(every - every[0], rtol=1e-6) < 2:
         raise InventoryError(
-            f"Expected contours that enclose some ground in {path}, found points on a line; {_ADVICE}."
+            f"Expected contours that enclose some ground in {origin}, found points on a line; {_ADVICE}."
         )
     return Shaking(quantities.pop(), every, np.concatenate(values)[place])
 
@@ -129,54 +158,44 @@ def check_shaking(shaking: Sequence[Shaking]) -> None:
             )
 
 
-def _features(path: Path) -> list[dict[str, Any]]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        features: Any = content["features"]
-    except OSError as error:
-        raise InventoryError(
-            f"Expected contours at {path}, but {error.strerror or error}; {_ADVICE}."
-        ) from None
-    except (ValueError, KeyError, TypeError):
-        raise InventoryError(
-            f"Expected a GeoJSON FeatureCollection in {path}, found something else; {_ADVICE}."
-        ) from None
+def _features(content: Any, origin: str) -> list[Any]:
+    features = content.get("features") if isinstance(content, dict) else None
     if not isinstance(features, list) or not all(isinstance(each, dict) for each in features):
-        raise InventoryError(
-            f"Expected a GeoJSON FeatureCollection in {path}, found something else; {_ADVICE}."
-        )
+        raise _no_collection(origin)
     if not features:
-        raise InventoryError(f"Expected contours in {path}, found none; {_ADVICE}.")
+        raise InventoryError(f"Expected contours in {origin}, found none; {_ADVICE}.")
     return features
 
 
-def _quantity(path: Path, feature: dict[str, Any]) -> Quantity:
-    said = feature.get("properties")
-    units = str(said.get("units", "") if isinstance(said, dict) else "").lower()
+def _no_collection(origin: str) -> InventoryError:
+    return InventoryError(
+        f"Expected a GeoJSON FeatureCollection in {origin}, found something else; {_ADVICE}."
+    )
+
+
+def _quantity(origin: str, feature: Any) -> Quantity:
+    said = feature.get("properties") if isinstance(feature, dict) else None
+    units = str(said.get("units", "") if isinstance(said, dict) else "").lower()[:30]
     # Spectral accelerations have the same unit.
-    if units not in _UNITS or "psa" in path.name.lower():
+    if units not in _UNITS or "psa" in origin.rpartition("/")[2].lower():
         raise InventoryError(
-            f"Expected contours of peak ground acceleration or intensity in {path}, found units "
+            f"Expected contours of peak ground acceleration or intensity in {origin}, found units "
             f"{units!r}; {_ADVICE}."
         )
     return _UNITS[units]
 
 
-def _contour(path: Path, feature: dict[str, Any]) -> tuple[Any, float]:
+def _contour(origin: str, feature: dict[str, Any]) -> tuple[Any, float]:
     try:
         value = float(feature["properties"]["value"])
         line = shapely.force_2d(shape(feature["geometry"]))
     except (
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        IndexError,
+        *(KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError),
         shapely.errors.ShapelyError,
     ):
         value, line = np.nan, shapely.Point()
     if not np.isfinite(value) or value <= 0 or "LineString" not in line.geom_type:
         raise InventoryError(
-            f"Expected lines with a value above 0 in {path}, found another feature; {_ADVICE}."
+            f"Expected lines with a value above 0 in {origin}, found another feature; {_ADVICE}."
         )
     return line, value

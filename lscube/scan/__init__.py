@@ -1,0 +1,1 @@
+"""Scheduled scans: from an event to a map that keeps improving."""

@@ -1,0 +1,217 @@
+"""Asking the web, so that only allowed addresses are reached and answers stay within limits.
+
+Every request and every redirect is checked (`check_address`), its host's name is resolved once, all
+answers are checked (`addresses_of`), and the connection goes to one of these addresses: a name
+that leads elsewhere the next time it is asked (DNS rebinding) is of no use. Proxies, `.netrc` and other
+settings of the environment are not used, but for `REQUESTS_CA_BUNDLE`. A proxy (`allow.proxy`) resolves names
+by itself, so that this is then its part.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import NewConnectionError
+from urllib3.util.connection import create_connection
+
+from lscube.catalog import Patience
+from lscube.catalog.web import PASSING, FetchError, fetch_bytes, plain_reason
+from lscube.scan.guard.addresses import check_address
+from lscube.scan.guard.hosts import Resolve, addresses_of, listed, refused, system_addresses
+from lscube.scan.hazard import Fetch
+from lscube.settings.scan_rules import AllowSettings, LimitSettings
+
+PATIENCE = Patience(attempts=4, timeout=30.0, longest_wait=30.0)
+"""How often and how long a feed is asked."""
+
+
+@dataclass(frozen=True)
+class GuardedSessions:
+    """Makes sessions that reach allowed addresses alone; give it as `Patience.session`."""
+
+    allowed: AllowSettings
+    """What may be reached."""
+    limits: LimitSettings
+    """How much is taken."""
+    most: int
+    """Bytes of one answer, unpacked."""
+    resolve: Resolve = system_addresses
+    """How names are resolved; tests hand in their own."""
+
+    def __call__(self) -> requests.Session:
+        """Make a session."""
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+        session.max_redirects = self.limits.redirects
+        session.adapters.clear()
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, _GuardedAdapter(self))
+        return session
+
+
+def guarded_fetch(
+    allowed: AllowSettings,
+    limits: LimitSettings,
+    resolve: Resolve = system_addresses,
+    patience: Patience = PATIENCE,
+) -> Fetch:
+    """Make a function that gives the content of an allowed address.
+
+    It raises `RefusedError` where an address or the size of an answer is not allowed, and
+    `lscube.catalog.web.FetchError` (with `status`) where the document cannot be had.
+
+    Parameters
+    ----------
+    allowed, limits
+        What may be reached, and how much is taken.
+    resolve
+        How names are resolved; tests hand in their own.
+    patience
+        How often and how long a server is asked.
+    """
+    sessions = GuardedSessions(allowed, limits, limits.feed_bytes, resolve)
+
+    def fetch(address: str) -> bytes:
+        check_address(address, allowed)
+        with sessions() as session:
+            return fetch_bytes(session, address, patience)
+
+    return fetch
+
+
+class _GuardedAdapter(HTTPAdapter):
+    """Checks each request, redirects included, and bounds its answer."""
+
+    def __init__(self, sessions: GuardedSessions) -> None:
+        self._sessions = sessions
+        super().__init__()
+        manager: Any = self.poolmanager
+        manager.pool_classes_by_scheme = {
+            "http": _pool(HTTPConnectionPool, HTTPConnection, sessions),
+            "https": _pool(HTTPSConnectionPool, HTTPSConnection, sessions),
+        }
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        """Send one request."""
+        allowed, parts = self._sessions.allowed, urlsplit(str(request.url))
+        check_address(str(request.url), allowed)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        direct = allowed.proxy is None or listed(str(parts.hostname), port, allowed.hosts)
+        kwargs["proxies"] = {} if direct else dict.fromkeys(("http", "https"), allowed.proxy)
+        return super().send(request, *args, **kwargs)
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Bound what will be read of an answer."""
+        response = super().build_response(req, resp)
+        limits = self._sessions.limits
+        response.raw = _Bounded(resp, self._sessions.most, limits.seconds, str(req.url))
+        return response
+
+
+def _pool(pool: type[Any], connection: type[Any], sessions: GuardedSessions) -> type[Any]:
+    """A pool of connections that go to checked addresses."""
+
+    class Guarded(connection):  # type: ignore[misc]
+        def _new_conn(self) -> socket.socket:
+            return _connect(self, sessions)
+
+    return type(pool.__name__, (pool,), {"ConnectionCls": Guarded})
+
+
+def _connect(connection: Any, sessions: GuardedSessions) -> socket.socket:
+    """Connect to one of the addresses of a host, which all were checked before."""
+    host, port = connection.host, int(connection.port)
+    try:
+        addresses = addresses_of(host, port, sessions.allowed, sessions.resolve)
+        return _first_that_answers(connection, addresses, port)
+    except (OSError, UnicodeError) as error:
+        raise NewConnectionError(connection, f"no connection to {host}: {error}") from error
+
+
+def _first_that_answers(connection: Any, addresses: tuple[str, ...], port: int) -> socket.socket:
+    for number, address in enumerate(addresses, 1):
+        try:
+            return create_connection(
+                (address, port),
+                connection.timeout,
+                source_address=connection.source_address,
+                socket_options=connection.socket_options,
+            )
+        except OSError:
+            if number == len(addresses):
+                raise
+    raise OSError("there is no address")
+
+
+class _Bounded:
+    """The stream of an answer, cut off where it is too long or takes too long."""
+
+    def __init__(self, raw: Any, most: int, seconds: float, address: str) -> None:
+        self._raw, self._most, self._address = raw, most, address
+        self._until, self._seconds = time.monotonic() + seconds, seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def stream(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:
+        """Parts of the answer, unpacked."""
+        taken = 0
+        for part in self._raw.stream(*args, **kwargs):
+            taken += len(part)
+            if taken > self._most:
+                raise refused(self._address, f"its answer has more than {self._most:,} bytes")
+            if time.monotonic() > self._until:
+                raise refused(self._address, f"its answer takes more than {self._seconds:g} s")
+            yield part
+
+
+def final_address(href: str, sessions: GuardedSessions, patience: Patience = PATIENCE) -> str:
+    """Follow an address's redirects, each checked, and give the last, which answers by itself.
+
+    What a server answers a moment later is its own affair: GDAL resolves the name again, and follows
+    redirects that come then. Against a server that lies to the second who asks, the network must keep the
+    scan from private addresses; see docs/scans.md.
+
+    Raises
+    ------
+    RefusedError
+        The address, or one that it leads to, is not allowed, or there are too many.
+    FetchError
+        It does not answer.
+    """
+    check_address(href, sessions.allowed)
+    reason = ""
+    with sessions() as session:
+        for attempt in range(patience.attempts):
+            if attempt:
+                time.sleep(patience.pause(attempt - 1))
+            try:
+                return _end_of(session, href, patience.timeout)
+            except requests.TooManyRedirects:
+                most = sessions.limits.redirects
+                raise refused(href, f"it redirects more than {most} times") from None
+            except requests.exceptions.InvalidSchema:
+                raise refused(href, "it redirects to what is no web address") from None
+            except (requests.RequestException, ValueError) as error:
+                reason = plain_reason(error)
+    raise FetchError(href, reason)
+
+
+def _end_of(session: requests.Session, href: str, timeout: float) -> str:
+    """Ask for the first byte, by GET: what is signed for GET may refuse HEAD."""
+    first = {"Range": "bytes=0-0"}
+    with session.get(href, headers=first, stream=True, timeout=timeout) as answer:
+        if answer.status_code in PASSING:
+            raise requests.ConnectionError(f"HTTP {answer.status_code}")
+        return str(answer.url) if answer.history else href

@@ -1,0 +1,242 @@
+"""One version of an event's map: begun, mapped, its products made, shown as the latest.
+
+Each part can be interrupted anywhere and done again: what is complete stands under its name.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import shapely
+
+from lscube import jobs
+from lscube.catalog import Scenes, freeze
+from lscube.cube import unreadable_items
+from lscube.deliveries import publish
+from lscube.deliveries.inventory import context_of
+from lscube.deliveries.reporting import Given, report
+from lscube.files import write_json
+from lscube.mapping import Progress, Running, map_region, open_map
+from lscube.products.inventory import write_inventory, write_summary
+from lscube.products.report import ReportSettings
+from lscube.products.report.reading import read_summary
+from lscube.products.run import run_id
+from lscube.products.stac import Publication
+from lscube.scan.alerts.message import map_alert
+from lscube.scan.looking import area_in, digest_of, event_of, frozen_source
+from lscube.scan.record import EventRecord, Version
+from lscube.scan.world import World
+from lscube.settings import InventorySettings, Job
+
+SCENES, AREA, COUNTS = "scenes.json", "area.geojson", "regions.json"
+SUMMARY, REPORT, PUBLISHED = "summary.json", "report.html", "published"
+
+
+def settings_digest(world: World) -> str:
+    """A short name of all but scenes and area that determines a map."""
+    settings = world.settings
+    content = {
+        "models": [model.card.sha256 for model in world.models],
+        "resolution": settings.map.resolution,
+        "cube": settings.cube.model_dump(mode="json"),
+        "predict": settings.predict.model_dump(mode="json"),
+    }
+    return digest_of(json.dumps(content, sort_keys=True))
+
+
+def begin(world: World, record: EventRecord, scenes: Scenes, clear: float) -> EventRecord:
+    """Freeze what a version is made of, then say that it is in the making."""
+    number = len(record.versions) + 1
+    version = Version(
+        number=number,
+        created=world.clock().replace(microsecond=0),
+        scenes=tuple(item.id for item in scenes.post),
+        clear=clear,
+        area=digest_of(str(record.area)),
+        settings=settings_digest(world),
+    )
+    folder = world.home.folder(record.id, version.name)
+    freeze(scenes, folder / SCENES)
+    write_json(folder / AREA, _feature(record))
+    world.home.keep(record.id, version.name, SCENES, AREA)
+    return replace(record, making=version, waits_for=f"version {number} to be mapped")
+
+
+def _feature(record: EventRecord) -> dict[str, Any]:
+    geometry = shapely.geometry.mapping(area_in(record))
+    return {
+        "type": "FeatureCollection",
+        "features": [{"type": "Feature", "properties": {"event": record.id}, "geometry": geometry}],
+    }
+
+
+def is_stale(world: World, record: EventRecord, version: Version) -> bool:
+    """Whether a version in the making is of another area or of other settings than are wanted now."""
+    return (version.area, version.settings) != (
+        digest_of(str(record.area)),
+        settings_digest(world),
+    )
+
+
+def go_on(world: World, record: EventRecord, version: Version) -> EventRecord:
+    """Do the next part of the version that is in the making."""
+    if not version.run:
+        return replace(record, making=map_version(world, record, version))
+    if version.summary is None:
+        return replace(record, making=make_products(world, record, version))
+    return finish(world, record, version)
+
+
+def map_version(world: World, record: EventRecord, version: Version) -> Version:
+    """Map; regions in which nothing new is seen are taken over from the version before."""
+    job = job_of(world, record, version)
+    counts = world.home.folder(record.id, version.name) / COUNTS
+
+    def watch(progress: Progress) -> None:
+        if not counts.exists():
+            write_json(counts, {"regions": progress.regions, "taken": progress.done})
+        world.at(f"region {record.id} {version.name}")
+        world.log(logging.INFO, record.id, "version %s: %s", version.name, progress)
+
+    scenes = jobs.scenes_of(job, world.outside)
+    reading = jobs.reading_of(job, scenes, world.outside)
+    before = record.versions[-1].name if record.versions else None
+    mapped = map_region(
+        scenes,
+        jobs.grid_of(job, scenes),
+        world.models,
+        world.home.map(record.id, version.name),
+        job.cube,
+        job.predict,
+        reading,
+        Running(world.client, watch=watch, lease=world.lease),
+        None if before is None else world.home.map(record.id, before),
+    )
+    lost = unreadable_items(mapped)
+    computed, regions = _counted(counts)
+    return replace(
+        version,
+        run=run_id(mapped),
+        computed=computed,
+        regions=regions,
+        lost=tuple(sorted({name for names in lost.values() for name in names})),
+    )
+
+
+def _counted(path: Path) -> tuple[int, int]:
+    """Regions that were computed, whichever process did it, and all; 0 if that is not known any more."""
+    if not path.exists():
+        return 0, 0
+    said = json.loads(path.read_text(encoding="utf-8"))
+    return said["regions"] - said["taken"], said["regions"]
+
+
+def job_of(world: World, record: EventRecord, version: Version) -> Job:
+    """The job that maps a version: of its frozen scenes and area."""
+    settings = world.settings
+    fetch = world.home.fetch
+    event = event_of(record.hazard)
+    period = "" if event.end == event.start else f"/{event.end:%Y-%m-%dT%H:%M:%SZ}"
+    return Job(
+        event={"id": record.id, "time": f"{event.start:%Y-%m-%dT%H:%M:%SZ}{period}"},
+        area={
+            "aoi": fetch(record.id, version.name, AREA),
+            "resolution": settings.map.resolution,
+        },
+        source=frozen_source(world, fetch(record.id, version.name, SCENES)),
+        cube=settings.cube,
+        predict=settings.predict,
+    )
+
+
+def make_products(world: World, record: EventRecord, version: Version) -> Version:
+    """Make inventory, report and STAC collection, each unless it is complete."""
+    folder = world.home.folder(record.id, version.name)
+    _tidy(folder)
+    job, wanted = job_of(world, record, version), world.settings.products
+    inventory = folder / f"landslides.{wanted.inventory}"
+    made = [inventory.name, SUMMARY]
+    if not (folder / SUMMARY).exists():
+        _draw(world, record, version, job, inventory)
+    world.at(f"drew {record.id} {version.name}")
+    if wanted.report:
+        made.append(REPORT)
+        if not (folder / REPORT).exists():
+            _report(world, record, version, job, inventory)
+        world.at(f"reported {record.id} {version.name}")
+    if wanted.publish:
+        made.append(PUBLISHED)
+        if not (folder / PUBLISHED).exists():
+            _publish(world, record, version, job, inventory)
+        world.at(f"published {record.id} {version.name}")
+    world.home.keep(record.id, version.name, *made)
+    return replace(version, summary=read_summary(folder / SUMMARY))
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what a scan that was killed left unfinished among the products."""
+    for path in folder.iterdir():
+        if path.is_dir() and path.name.startswith("."):
+            shutil.rmtree(path)
+        elif path.is_file() and ".partial" in path.name:
+            path.unlink()
+
+
+def _draw(world: World, record: EventRecord, version: Version, job: Job, inventory: Path) -> None:
+    cards = [model.card for model in world.models]
+    settings = world.settings.inventory
+    if settings is None:
+        own = cards[0].threshold if len(cards) == 1 else None
+        settings = InventorySettings(**({} if own is None else {"threshold": own}))
+    mapped = open_map(world.home.map(record.id, version.name))
+    context = context_of(mapped, job, cards, world.outside)
+    found = write_inventory(mapped, inventory, settings, context)
+    write_summary(inventory.with_name(SUMMARY), found)
+
+
+def _report(world: World, record: EventRecord, version: Version, job: Job, inventory: Path) -> None:
+    given = Given(
+        world.home.map(record.id, version.name),
+        inventory,
+        models=tuple(model.folder for model in world.models),
+        summary=inventory.with_name(SUMMARY),
+    )
+    settings = ReportSettings(title=f"{record.hazard.title}, version {version.number}")
+    out = inventory.with_name(REPORT)
+    report(given, out, job, settings, "lscube scan", world.outside)
+
+
+def _publish(
+    world: World, record: EventRecord, version: Version, job: Job, inventory: Path
+) -> None:
+    wanted = world.settings.products
+    what = Publication(
+        inventory=inventory,
+        summary=read_summary(inventory.with_name(SUMMARY)),
+        store="link",
+        license=wanted.license,
+        facility=wanted.facility,
+        now=version.created,
+    )
+    store = world.home.map(record.id, version.name)
+    models = tuple(model.folder for model in world.models)
+    publish(store, inventory.with_name(PUBLISHED), what, models, job, world.outside, world.etag)
+
+
+def finish(world: World, record: EventRecord, version: Version) -> EventRecord:
+    """Show the version as the latest, and have it told."""
+    alert = map_alert(record, version, world.settings)
+    world.home.point(record.id, version.name, alert.body)
+    world.at(f"pointed {record.id} {version.name}")
+    return replace(
+        record,
+        making=None,
+        versions=(*record.versions, version),
+        alerts=(*record.alerts, alert),
+        waits_for="later scenes",
+    )

@@ -1,0 +1,387 @@
+"""What becomes of events, step by step: found, declined, followed, mapped, revised, taken back, ended."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import geopandas
+import pytest
+
+from lscube.errors import AreaError, SourceError
+from lscube.mapping import open_map
+from lscube.scan.area import Area
+from lscube.scan.record import EventRecord
+from lscube.scan.rules import Decision
+from lscube.scan.running import one_each, scan_once
+from lscube.scan.status import status_lines
+from tests.scanning import (
+    DAY,
+    EVENT,
+    Catalogue,
+    Clock,
+    Feed,
+    Steps,
+    area,
+    hazard,
+    record_of,
+    world_of,
+)
+from tests.scanning import write_event as write
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return write(tmp_path_factory.mktemp("event"))
+
+
+@pytest.fixture
+def catalogue(folder, tmp_path) -> Catalogue:
+    return Catalogue(folder, tmp_path.name)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_an_event_becomes_a_map_that_improves_until_all_is_clear(
+    folder, catalogue, clock, tmp_path
+):
+    world = world_of(folder, tmp_path, catalogue, Feed(), clock)
+    assert scan_once(world).failures == ()
+    waiting = record_of(world)
+    assert (waiting.phase, waiting.waits_for) == ("followed", "a scene after the event")
+
+    catalogue.arrive("after-1")
+    assert scan_once(world).versions == 1
+    first = record_of(world)
+    # Of the area's columns 20 to 129, those from 116 on are cloudy.
+    assert first.clear == pytest.approx(96 / 110, abs=0.02)
+    assert [version.scenes for version in first.versions] == [("after-1",)]
+    assert first.versions[0].computed == first.versions[0].regions == 6
+
+    # Nothing came: nothing is done; a scene without anything new: no version either.
+    assert scan_once(world).versions == 0
+    catalogue.arrive("cloudy")
+    assert scan_once(world).versions == 0
+    assert record_of(world).versions == first.versions
+
+    catalogue.arrive("after-2")
+    assert scan_once(world).versions == 1
+    last = record_of(world)
+    assert (last.phase, last.reason) == ("ended", "all of its area is clear")
+    assert last.versions[1].scenes == ("after-1", "cloudy", "after-2")
+    # Two of three columns of regions look at what was cloudy.
+    assert (last.versions[1].computed, last.versions[1].regions) == (4, 6)
+
+    place = tmp_path / "events" / "usgs-us1"
+    assert (place / "latest").resolve() == place / "versions" / "0002"
+    assert json.loads((place / "latest.json").read_text())["version"] == 2
+    found = geopandas.read_file(place / "latest" / "landslides.geojson")
+    assert len(found) == last.versions[1].summary["landslides"] > 0
+    one, two = (open_map(place / "versions" / name / "map.zarr") for name in ("0001", "0002"))
+    assert one["probability"].notnull().sum() < two["probability"].notnull().sum()
+    clock.now += DAY
+    assert scan_once(world).events[0].versions == 0
+
+
+def test_products_are_made_of_each_version(folder, catalogue, clock, tmp_path):
+    catalogue.arrive("after-1")
+    wanted = {"report": True, "publish": True, "inventory": "gpkg"}
+    world = world_of(folder, tmp_path, catalogue, Feed(), clock, products=wanted)
+    outcome = scan_once(world)
+    assert (outcome.versions, outcome.failures) == (1, ())
+    latest = tmp_path / "events" / "usgs-us1" / "latest"
+    assert sorted(path.name for path in latest.iterdir()) == [
+        *("area.geojson", "landslides.gpkg", "map.zarr", "published"),
+        *("regions.json", "report.html", "scenes.json", "summary.json"),
+    ]
+    assert "M 6.6 - Test Island, version 1" in (latest / "report.html").read_text()
+    published = json.loads((latest / "published" / "collection.json").read_text())
+    assert published["id"].endswith(record_of(world).versions[0].run)
+
+
+def test_an_event_that_no_rule_wants_is_kept_with_the_reason(folder, catalogue, clock, tmp_path):
+    feed = Feed()
+    wanted = [False]
+    world = world_of(
+        folder, tmp_path, catalogue, feed, clock,
+        wanted=lambda told: Decision(wanted[0], None, "It is too weak."),
+    )  # fmt: skip
+    scan_once(world)
+    assert record_of(world).phase == "declined"
+    assert "It is too weak." in "\n".join(status_lines(world.state.records().values()))
+    # Told again, it is the same; revised, it is decided anew.
+    wanted[0] = True
+    scan_once(world)
+    assert record_of(world).phase == "declined"
+    feed.hazards = [hazard(updated=EVENT + 2 * DAY, magnitude=7.1)]
+    scan_once(world)
+    assert record_of(world).phase == "followed"
+
+
+def test_a_revision_before_the_first_map_can_end_it_and_after_it_does_not(
+    folder, catalogue, clock, tmp_path
+):
+    feed = Feed()
+    world = world_of(
+        folder, tmp_path, catalogue, feed, clock,
+        wanted=lambda told: Decision(told.magnitude > 6, None, "By magnitude."),
+    )  # fmt: skip
+    scan_once(world)
+    feed.hazards = [hazard(updated=EVENT + DAY, magnitude=5.6)]
+    scan_once(world)
+    assert record_of(world).phase == "declined"
+    feed.hazards = [hazard(updated=EVENT + 2 * DAY)]
+    catalogue.arrive("after-1")
+    assert scan_once(world).versions == 1
+    feed.hazards = [hazard(updated=EVENT + 3 * DAY, magnitude=5.6)]
+    scan_once(world)
+    assert record_of(world).phase == "followed"
+
+
+def test_an_earlier_state_that_comes_late_is_not_taken(folder, catalogue, clock, tmp_path):
+    feed = Feed([hazard(updated=EVENT + 2 * DAY, title="later"), hazard(title="earlier")])
+    world = world_of(folder, tmp_path, catalogue, feed, clock)
+    scan_once(world)
+    feed.hazards = [hazard(title="earlier")]
+    scan_once(world)
+    assert record_of(world).hazard.title == "later"
+
+
+def test_another_area_is_mapped_anew(folder, catalogue, clock, tmp_path):
+    feed = Feed()
+    catalogue.arrive("after-1")
+    areas = [area()]
+    world = world_of(folder, tmp_path, catalogue, feed, clock, area_of=lambda told: areas[0])
+    scan_once(world)
+    west, south, east, north = areas[0].geometry.bounds
+    areas[0] = area((west, south, (west + east) / 2, north))
+    # The same place: the area is not looked for again.
+    feed.hazards = [hazard(updated=EVENT + DAY, title="renamed")]
+    assert scan_once(world).versions == 0
+    feed.hazards = [hazard(updated=EVENT + 2 * DAY, bounds=(141.6, 42.0, 142.4, 43.0))]
+    assert scan_once(world).versions == 1
+    first, second = record_of(world).versions
+    assert first.area != second.area
+    assert second.regions < first.regions
+
+
+def test_a_deleted_event_is_left_alone_and_told_of_once(folder, catalogue, clock, tmp_path):
+    feed = Feed()
+    catalogue.arrive("after-1")
+    world = world_of(folder, tmp_path, catalogue, feed, clock)
+    scan_once(world)
+    feed.hazards = [hazard(updated=EVENT + DAY, deleted=True)]
+    catalogue.arrive("after-2")
+    for _ in range(2):
+        assert scan_once(world).versions == 0
+    gone = record_of(world)
+    assert gone.phase == "deleted"
+    assert [alert.body["type"] for alert in gone.alerts] == ["map", "withdrawn"]
+    # Its source tells of it again.
+    feed.hazards = [hazard(updated=EVENT + 2 * DAY)]
+    assert scan_once(world).versions == 1
+
+
+def test_deleted_before_anything_was_mapped_nothing_is_told(folder, catalogue, clock, tmp_path):
+    feed = Feed()
+    world = world_of(folder, tmp_path, catalogue, feed, clock)
+    scan_once(world)
+    feed.hazards = [hazard(updated=EVENT + DAY, deleted=True)]
+    scan_once(world)
+    assert record_of(world).phase == "deleted"
+    assert record_of(world).alerts == ()
+
+
+def test_two_sources_of_one_earthquake_make_one_event(folder, catalogue, clock, tmp_path):
+    other = hazard(
+        id="gdacs-EQ-1", source="gdacs", time=EVENT + timedelta(seconds=8), longitude=141.99
+    )
+    far = replace(other, id="gdacs-EQ-2", longitude=100.0)
+    feed = Feed([other, far, hazard()])
+    world = world_of(folder, tmp_path, catalogue, feed, clock)
+    scan_once(world)
+    assert {name: one.phase for name, one in world.state.records().items()} == {
+        "usgs-us1": "followed",
+        "gdacs-EQ-1": "declined",
+        "gdacs-EQ-2": "followed",
+    }
+    assert record_of(world, "gdacs-EQ-1").reason == "it is the same event as usgs-us1"
+
+
+def test_an_event_under_a_new_id_keeps_its_record():
+    told = hazard()
+    records = {told.id: EventRecord(told, EVENT, phase="followed")}
+    gone = replace(told, updated=EVENT + DAY, deleted=True)
+    new = hazard(id="usgs-us2", updated=EVENT + DAY, others=("usgs-us1",), magnitude=6.9)
+    (one,) = one_each({gone.id: gone, new.id: new}, records)
+    assert (one.id, one.magnitude, one.deleted) == ("usgs-us1", 6.9, False)
+    # Without the new one it is gone.
+    assert one_each({gone.id: gone}, records)[0].deleted
+
+
+def test_what_fails_is_tried_again_later_and_holds_up_no_other_event(
+    folder, catalogue, clock, tmp_path
+):
+    broken = [True]
+
+    def area_of(told) -> Area:
+        if told.id == "usgs-us1" and broken[0]:
+            raise AreaError("Expected an area, found none; wait.")
+        return area()
+
+    catalogue.arrive("after-1")
+    far = hazard(id="usgs-us2", longitude=10.0)
+    world = world_of(folder, tmp_path, catalogue, Feed([hazard(), far]), clock, area_of=area_of)
+    outcome = scan_once(world)
+    assert outcome.versions == 1
+    assert outcome.failures == ("usgs-us1: Expected an area, found none; wait.",)
+    trouble = record_of(world).trouble
+    assert (trouble.attempts, trouble.again - trouble.since) == (1, timedelta(minutes=15))
+    # Not before its time, though it is still named; then with twice the pause.
+    broken[0] = False
+    assert scan_once(world).failures == outcome.failures
+    assert record_of(world).trouble == trouble
+    broken[0] = True
+    clock.now = trouble.again
+    scan_once(world)
+    assert record_of(world).trouble.again - clock.now == timedelta(minutes=30)
+    broken[0] = False
+    clock.now += DAY
+    assert scan_once(world).failures == ()
+    assert record_of(world).trouble is None
+    assert len(record_of(world).versions) == 1
+
+
+def test_a_clock_that_is_set_back_delays_nothing(folder, catalogue, clock, tmp_path):
+    calls = []
+
+    def area_of(told) -> Area:
+        calls.append(clock.now)
+        raise SourceError("Expected contours, but the server is away; wait.")
+
+    world = world_of(folder, tmp_path, catalogue, Feed(), clock, area_of=area_of)
+    scan_once(world)
+    clock.now -= 10 * DAY
+    scan_once(world)
+    assert len(calls) == 2
+
+
+def test_an_event_ends_after_its_time_with_a_last_version(folder, catalogue, clock, tmp_path):
+    watch = {"days": 60, "gain": 0.5}
+    catalogue.arrive("after-1")
+    world = world_of(folder, tmp_path, catalogue, Feed(), clock, watch=watch)
+    assert scan_once(world).versions == 1
+    # Too little that is new for a version, until it is the last.
+    catalogue.arrive("part")
+    clock.now = EVENT + 59 * DAY
+    assert scan_once(world).versions == 0
+    assert record_of(world).waits_for.startswith(
+        "scenes in which 99.0% of its area are clear (now 9"
+    )
+    clock.now = EVENT + 60 * DAY
+    assert scan_once(world).versions == 1
+    assert record_of(world).phase == "ended"
+    assert record_of(world).reason.startswith("60 days are over; it still waited for scenes")
+
+
+def test_an_event_that_shows_nothing_ends_and_is_reopened_if_only_the_clock_was_wrong(
+    folder, catalogue, clock, tmp_path
+):
+    world = world_of(folder, tmp_path, catalogue, Feed(), clock)
+    clock.now = EVENT + 400 * DAY
+    scan_once(world)
+    ended = record_of(world)
+    assert (ended.phase, ended.waits_for) == ("ended", "")
+    assert ended.reason == "60 days are over; it still waited for a scene after the event"
+    clock.now = EVENT + 20 * DAY
+    catalogue.arrive("after-1")
+    assert scan_once(world).versions == 1
+
+
+def test_items_that_cannot_be_read_are_read_again(folder, clock, tmp_path):
+    """The map is made without them, says so, and is made anew when they can be read."""
+    place = tmp_path / "event"
+    write(place)
+    red = place / "after-2" / "red.tif"
+    content = red.read_bytes()
+    red.write_bytes(b"damaged")
+    catalogue = Catalogue(place, "catalogue")
+    catalogue.arrive("after-1", "after-2")
+    world = world_of(place, tmp_path / "scan", catalogue, Feed(), clock)
+    assert scan_once(world).versions == 1
+    first = record_of(world)
+    assert first.versions[0].lost == ("after-2",)
+    assert first.waits_for == "items that could not be read: after-2"
+    assert "Could not be read, and will be tried again: after-2." in first.alerts[0].text
+    assert scan_once(world).versions == 0
+    red.write_bytes(content)
+    clock.now += timedelta(minutes=15)
+    assert scan_once(world).versions == 1
+    second = record_of(world).versions[1]
+    assert second.lost == ()
+    # Only where something could not be read.
+    assert 0 < second.computed < second.regions
+    assert record_of(world).phase == "ended"
+
+
+def test_other_settings_drop_a_version_in_the_making(folder, catalogue, clock, tmp_path):
+    class StopError(Exception):
+        pass
+
+    def stop(step: str) -> None:
+        if step == "region usgs-us1 0001":
+            raise StopError
+
+    catalogue.arrive("after-1")
+    first = world_of(folder, tmp_path, catalogue, Feed(), clock, at=Steps(do=stop))
+    with pytest.raises(StopError):
+        scan_once(first)
+    assert record_of(first).making is not None
+    world = world_of(folder, tmp_path, catalogue, Feed(), clock, predict={"dtype": "float32"})
+    assert scan_once(world).versions == 1
+    place = tmp_path / "events" / "usgs-us1" / "versions"
+    assert [path.name for path in place.iterdir()] == ["0001"]
+    assert not (place / "0001" / "map.zarr.partial").exists()
+
+
+def test_what_was_not_mapped_is_forgotten_in_the_end(folder, catalogue, clock, tmp_path):
+    feed = Feed()
+    world = world_of(
+        folder, tmp_path, catalogue, feed, clock,
+        wanted=lambda told: Decision(False, None, "No."),
+    )  # fmt: skip
+    scan_once(world)
+    feed.hazards = []
+    clock.now = EVENT + 89 * DAY
+    scan_once(world)
+    assert "usgs-us1" in world.state.records()
+    clock.now = EVENT + 91 * DAY
+    scan_once(world)
+    assert world.state.records() == world.state.hazards() == {}
+
+
+def test_feeds_are_asked_from_before_the_last_time(folder, catalogue, clock, tmp_path):
+    feed = Feed([])
+    world = world_of(folder, tmp_path, catalogue, feed, clock)
+    begun = clock.now
+    scan_once(world)
+    clock.now += 10 * DAY
+    feed.broken = True
+    (failure,) = scan_once(world).failures
+    assert failure == "usgs: Expected a feed, but it is broken; wait."
+    clock.now += DAY
+    feed.broken = False
+    scan_once(world)
+    clock.now = begun - 5 * DAY
+    scan_once(world)
+    since = [asked[0] for asked in feed.asked]
+    # First as far back as events are watched; after a failure from the last time that it was not one.
+    assert since == [
+        begun - 60 * DAY,
+        begun - 3 * DAY,
+        begun - 3 * DAY,
+        begun - 8 * DAY,
+    ]
