@@ -74,7 +74,7 @@ def opened(
             post=post,
             secret=secret,
             sleep=sleep,
-            client=stack.enter_context(connect(settings.map.scheduler)),
+            client=stack.enter_context(connect(settings.cluster)),
         )
 
 

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from lscube.errors import SettingsError
 from lscube.settings.base import Settings, explain
+from lscube.settings.cluster import ClusterSettings
 from lscube.settings.inventory import InventorySettings
 from lscube.settings.job import read_content, resolve_paths
 from lscube.settings.mapping import PredictSettings
@@ -46,8 +47,6 @@ class MapSettings(Settings):
     """Folders of saved models; several give their mean. Each must be among `[[allow.models]]`."""
     resolution: float = Field(10.0, ge=1, le=10_000)
     """Pixel size in metres."""
-    scheduler: str | None = None
-    """Address of a Dask scheduler; default: this process."""
 
 
 class WatchSettings(Settings):
@@ -110,6 +109,7 @@ class ScanSettings(Settings):
     """Where state and products are: a folder, or an address such as s3://bucket/scan."""
     map: MapSettings
     source: SourceSettings
+    cluster: ClusterSettings = ClusterSettings()
     triggers: TriggerSettings = TriggerSettings()
     rules: tuple[RuleSettings, ...] = DEFAULT_RULES
     area: ScanAreaSettings = ScanAreaSettings()
