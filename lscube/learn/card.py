@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lscube.errors import ModelError
 from lscube.markup import table
@@ -45,6 +45,17 @@ class TrainedEvent(_Frozen):
     """How training, validation and test were divided."""
     patches: dict[str, int] = {}
     """Patches kept and dropped, and landslide pixels, for training and validation."""
+
+
+class Evaluation(_Frozen):
+    """Scores of one question, at the card's threshold."""
+
+    scores: dict[str, float]
+    """MCC, F1, precision, recall; where calibrated also `calibration_error`, the expected one."""
+    intervals: dict[str, tuple[float, float]] = {}
+    """2.5th and 97.5th percentile of each, over resampled chips or blocks."""
+    pixels: int = Field(0, ge=0)
+    """Labelled pixels."""
 
 
 class Card(_Frozen):
@@ -80,6 +91,14 @@ class Card(_Frozen):
     """Probability from which a pixel counts as landslide: the best for MCC on the validation patches."""
     calibration: Calibration | None = None
     """From its probabilities to the share of landslide pixels, fitted on areas held out from training."""
+    optional_branches: tuple[Branch, ...] = ()
+    """Branches that it has learnt to go without: they were left out at random in training."""
+    data: tuple[str, ...] = ()
+    """Where the training data came from, and their licences as far as known."""
+    evaluations: dict[str, Evaluation] = {}
+    """Scores on data that neither training nor choice had seen, by what was asked, in words."""
+    limits: tuple[str, ...] = ()
+    """What it was not tested on."""
     parent: str = ""
     """sha256 of the network that this one was fine-tuned from."""
     origin: str = ""
