@@ -77,6 +77,9 @@ class Card(_Frozen):
     """Edge of the training patches in pixels."""
     width: float
     """Scale of all filters; 1 is the paper's."""
+    head: Literal["main", "deep_2"] = "main"
+    """The output that counts: at full resolution, or that of deep supervision at half of it, enlarged: a third
+    of the arithmetic, and outlines a pixel or two off."""
     settings: TrainSettings | None = None
     """All settings of the training; None for imported weights."""
     events: tuple[TrainedEvent, ...] = ()

@@ -1,5 +1,4 @@
-"""Models that come with lscube, and networks as half-precision weights, which take an eighth of a Keras file with
-its optimizer's traces.
+"""Models that come with lscube, and networks as half-precision weights, half the size of a Keras file.
 
 A network of `lscube.learn.network` follows from its card; what is stored are its weights: kernels as float16,
 all else (biases, and what batch normalisation counts) as float32. In the network all are float32.
@@ -8,7 +7,7 @@ all else (biases, and what batch normalisation counts) as float32. In the networ
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, IO, Any, Literal
 
 import numpy as np
 
@@ -36,7 +35,7 @@ def shipped_folder(name: Path | str) -> Path:
     return path
 
 
-def write_weights(network: Any, path: Path) -> None:
+def write_weights(network: Any, path: Path | IO[bytes]) -> None:
     """Write a network's weights, kernels as float16, to an NPZ file; the same weights give the same bytes."""
     arrays = {_key(variable): np.asarray(variable.numpy()) for variable in _weights(network)}
     small = {
@@ -54,12 +53,14 @@ def read_weights(path: Path, card: Card) -> Any:
     ModelError
         The weights are another network's.
     """
-    from lscube.learn.network import build_network
+    from lscube.learn.network import build_network, stopped_at_half
 
     settings = TrainSettings(branches=card.branches, width=card.width)
     network = build_network(
         len(card.pre_bands), len(card.post_bands), card.resolution, settings
     )
+    if card.head != "main":
+        network = stopped_at_half(network)
     try:
         with np.load(path, allow_pickle=False) as file:
             for variable in _weights(network):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,13 +51,19 @@ def standard_exams(stock: Stock) -> tuple[Exam, ...]:
 def sit(exam: Exam, stock: Stock, predict: Predict, batch_size: int) -> Tally:
     """Count an exam's pixels by probability."""
     tally = Tally()
+    for chosen, found in answers(exam, stock, predict, batch_size):
+        tally.add(found, stock.labels[chosen])
+    return tally
+
+
+def answers(
+    exam: Exam, stock: Stock, predict: Predict, batch_size: int
+) -> Iterator[tuple[NDArray[np.intp], Floats]]:
+    """Numbers of patches, and their probabilities (n, y, x), NaN where nothing was seen after, by batches."""
     for first in range(0, len(exam.patches), batch_size):
         chosen = np.array(exam.patches[first : first + batch_size])
         found = predict(shown(stock, np.resize(chosen, batch_size), exam))[: len(chosen), ..., 0]
-        labels = stock.labels[chosen]
-        seen = stock.post[chosen].all(axis=-1)
-        tally.add(np.where(seen, found, np.nan), labels)
-    return tally
+        yield chosen, np.where(stock.post[chosen].all(axis=-1), found, np.float32(np.nan))
 
 
 def shown(stock: Stock, patches: NDArray[np.intp], exam: Exam) -> dict[str, Floats]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -144,6 +144,26 @@ class Desk:
         size = self.school.batch_size
         tallies = {e.name: sit(e, self.held, self.predict, size) for e in self.exams}
         return marks(tallies, self.exams)
+
+
+def settle(network: Any, batches: Iterable[dict[str, Any]]) -> None:
+    """Let batch normalisation count anew: averaged weights never saw the values that it goes by.
+
+    Parameters
+    ----------
+    network
+        Its moving means and variances become the mean of the batches' own; nothing else changes.
+    batches
+        The network's inputs; some dozens.
+    """
+    norms = [x for x in network.layers if isinstance(x, keras.layers.BatchNormalization)]
+    before = [norm.momentum for norm in norms]
+    for number, batch in enumerate(batches):
+        for norm in norms:
+            norm.momentum = number / (number + 1)
+        network(batch, training=True)
+    for norm, momentum in zip(norms, before, strict=True):
+        norm.momentum = momentum
 
 
 def _optimizer(school: School) -> Any:
