@@ -40,7 +40,10 @@ ROOMS = {
     "products": {"mapping", "cube", "evaluate", "terrain", "events", "grid"},
 }
 # These chain the rooms and may use any of them, but not the command line.
-FREE = {"jobs", "inventories", "demo", "calibration", "experiments", "reporting", "deliveries"}
+FREE = {
+    *("jobs", "inventories", "demo", "calibration", "experiments", "reporting", "deliveries"),
+    *("shipping",),
+}
 TOP = {"cli", "__main__", "__init__"}
 
 HEAVY = {"tensorflow", "keras", "jax", "torch"}

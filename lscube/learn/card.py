@@ -51,7 +51,7 @@ class Evaluation(_Frozen):
     """Scores of one question, at the card's threshold."""
 
     scores: dict[str, float]
-    """MCC, F1, precision, recall; where calibrated also `calibration_error`, the expected one."""
+    """MCC, F1, precision, recall; `calibration_error`, the expected one once calibrated."""
     intervals: dict[str, tuple[float, float]] = {}
     """2.5th and 97.5th percentile of each, over resampled chips or blocks."""
     pixels: int = Field(0, ge=0)

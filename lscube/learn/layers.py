@@ -95,7 +95,7 @@ class Topography(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(package="lscube")
 class Binomial(keras.layers.Layer):  # type: ignore[misc]
-    """Binomial filter over 3 x 3 pixels, (n, y, x, channel); edges are repeated. Slices and sums, in float32."""
+    """Binomial filter over 3 x 3 pixels, (n, y, x, channel), of slices and sums; edges are repeated."""
 
     def __init__(
         self, name: str | None = None, trainable: bool = True, dtype: Any = "float32"

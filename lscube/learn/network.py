@@ -157,7 +157,7 @@ def main_only(model: Any) -> Any:
 
 
 def stopped_at_half(model: Any) -> Any:
-    """A network that ends with the output "deep_2": nothing is computed at full resolution but its enlargement.
+    """A network that ends with "deep_2": at full resolution nothing is computed but its enlargement.
 
     That is written as nearest neighbours and a binomial filter, which is bilinear interpolation for a factor
     of 2: the layer that does it in training cannot be exported for images of any size.

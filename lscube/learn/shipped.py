@@ -7,7 +7,7 @@ all else (biases, and what batch normalisation counts) as float32. In the networ
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -28,7 +28,7 @@ _FOLDER = Path(__file__).parents[1] / "models"
 
 
 def shipped_folder(name: Path | str) -> Path:
-    """Where a model lies: that of the package, if it is named like one and no such folder exists; else `name`."""
+    """Where a model lies: one of the package's, if no folder has its name; else `name` itself."""
     path = Path(name)
     if str(name) in SHIPPED and not path.exists():
         return _FOLDER / str(name)
@@ -56,9 +56,7 @@ def read_weights(path: Path, card: Card) -> Any:
     from lscube.learn.network import build_network, stopped_at_half
 
     settings = TrainSettings(branches=card.branches, width=card.width)
-    network = build_network(
-        len(card.pre_bands), len(card.post_bands), card.resolution, settings
-    )
+    network = build_network(len(card.pre_bands), len(card.post_bands), card.resolution, settings)
     if card.head != "main":
         network = stopped_at_half(network)
     try:

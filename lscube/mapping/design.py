@@ -56,7 +56,9 @@ def design_map(
     reading = reading or prepare_reading(scenes, grid, cube)
     plan = plan_cube(scenes, layout.lattice.padded(layout.cores), cube, reading)
     manifest = make_manifest(plan, layout, models, settings)
-    return Design(plan, layout, Ensemble(tuple(models), settings.views, settings.without), manifest, settings)
+    return Design(
+        plan, layout, Ensemble(tuple(models), settings.views, settings.without), manifest, settings
+    )
 
 
 def _arithmetic(settings: PredictSettings) -> tuple[str, str]:

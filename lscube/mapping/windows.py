@@ -23,9 +23,7 @@ BATCH_PIXELS = 8 * 224 * 224
 """Pixels that are given to the network at once."""
 
 
-def network_input(
-    cube: xr.Dataset, card: Card, needed: Collection[str] | None = None
-) -> da.Array:
+def network_input(cube: xr.Dataset, card: Card, needed: Collection[str] | None = None) -> da.Array:
     """Everything that a window needs, as one array.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What a model is worth: threshold and calibration from validation, then scores on what nothing was chosen by."""
+"""What a model is worth: threshold and calibration from validation, scores from what chose nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BATCH = 16
 
 
 def settle_card(card: Card, tallies: Mapping[str, Tally]) -> Card:
-    """Choose the threshold, the best for the mean MCC of validation exams, and fit the calibration on them."""
+    """Choose the threshold, the best for the mean MCC of validation exams, and fit a calibration on them."""
     thresholds = np.arange(1, BINS) / BINS
     means = [np.mean([tally.at(t).mcc for tally in tallies.values()]) for t in thresholds]
     best = float(thresholds[int(np.argmax(means))])
@@ -64,22 +64,9 @@ def appraise(model: LoadedModel, stock: Stock, exam: Exam) -> Evaluation:
     total = Confusion(*(int(count) for count in table.sum(axis=0)))
     scores = {name: round(getattr(total, name), 4) for name in ("mcc", "f1", "precision", "recall")}
     scores["calibration_error"] = round(_error(tally, model.card.calibration), 4)
-    return Evaluation(
-        scores=scores, intervals=intervals_of(table), pixels=int(table.sum())
-    )
+    return Evaluation(scores=scores, intervals=intervals_of(table), pixels=int(table.sum()))
 
 
 def _error(tally: Tally, calibration: Calibration | None) -> float:
     """Expected calibration error, after calibration where there is one."""
     return float(group(tally, calibration=calibration).error)
-
-
-def by_twin(exam: Exam, stock: Stock, counts: Mapping[str, int]) -> tuple[Exam, ...]:
-    """An exam on twins as one for each, given how many patches each has, in the stock's order."""
-    twins = np.flatnonzero(stock.own >= 0)
-    ends = np.cumsum(list(counts.values()))
-    parts = np.split(twins, ends[:-1])
-    return tuple(
-        Exam(f"{name}, simulated twin", tuple(map(int, part)), exam.pre, exam.topography)
-        for name, part in zip(counts, parts, strict=True)
-    )

@@ -8,7 +8,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lscube.learn.augment import change_appearance, draw_geometry, draw_radiometry, warp, warp_labels
+from lscube.learn.augment import (
+    change_appearance,
+    draw_geometry,
+    draw_radiometry,
+    warp,
+    warp_labels,
+)
 from lscube.learn.backend import keras, ops
 from lscube.learn.pretraining import season
 from lscube.learn.pretraining.stock import FULL_SCALE, NO_TERRAIN, STEP, Stock
@@ -59,7 +65,7 @@ class Bank(keras.layers.Layer):  # type: ignore[misc]
         seed = self.seed_generator
         batch = self._look_up(inputs)
         labels = ops.take(self.labels, inputs["index"], axis=0)[..., None]
-        count, height, width, _ = labels.shape
+        height, width = labels.shape[1:3]
         transforms = draw_geometry(ops.shape(labels)[0], (height, width), 1.0, seed=seed)
         batch, labels = warp(batch, transforms), warp_labels(labels, transforms)
         change, look = (inputs["strength"][:, i, None, None, None] for i in (0, 1))
@@ -73,7 +79,12 @@ class Bank(keras.layers.Layer):  # type: ignore[misc]
         hidden = ops.logical_and(cloud > 0.3, labels == 1)
         labels = ops.where(ops.logical_or(unseen, hidden), IGNORE, ops.cast(labels, "int32"))
         pre = self._cut(pre, inputs["edge"])
-        return {"pre": pre, "post": post, "elevation": batch["elevation"], "labels": ops.cast(labels, "uint8")}
+        return {
+            "pre": pre,
+            "post": post,
+            "elevation": batch["elevation"],
+            "labels": ops.cast(labels, "uint8"),
+        }
 
     def _look_up(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The patches as they are."""
@@ -109,11 +120,10 @@ def _reflectance(values: Any) -> Any:
 
 def turned(layers: Any, numbers: Any) -> Any:
     """Squares (n, y, x), each laid on itself in its own way; see `lscube.learn.pretraining.stock.turn`."""
-    for bit, move in (
-        (4, lambda a: ops.transpose(a, (0, 2, 1))),
-        (2, lambda a: ops.flip(a, axis=1)),
-        (1, lambda a: ops.flip(a, axis=2)),
-    ):
-        chosen = ops.bitwise_and(numbers, bit) > 0
-        layers = ops.where(chosen[:, None, None], move(layers), layers)
-    return layers
+
+    def chosen(bit: int) -> Any:
+        return (ops.bitwise_and(numbers, bit) > 0)[:, None, None]
+
+    layers = ops.where(chosen(4), ops.transpose(layers, (0, 2, 1)), layers)
+    layers = ops.where(chosen(2), ops.flip(layers, axis=1), layers)
+    return ops.where(chosen(1), ops.flip(layers, axis=2), layers)

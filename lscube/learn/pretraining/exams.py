@@ -35,7 +35,9 @@ class Exam:
 
 def standard_exams(stock: Stock) -> tuple[Exam, ...]:
     """Chips after alone, with the filled image before, with lent terrain; twins likewise."""
-    chips, twins = (tuple(map(int, np.flatnonzero(kind))) for kind in (stock.own < 0, stock.own >= 0))
+    chips, twins = (
+        tuple(map(int, np.flatnonzero(kind))) for kind in (stock.own < 0, stock.own >= 0)
+    )
     exams = (
         Exam("chips, after alone", chips, pre=False, topography=False, counts=True),
         Exam("chips, before filled", chips, topography=False, counts=True),
@@ -73,7 +75,9 @@ def shown(stock: Stock, patches: NDArray[np.intp], exam: Exam) -> dict[str, Floa
     number = np.where(own >= 0, own, np.where(loan >= 0, loan // 8, -1))
     nothing = np.full(stock.post[patches].shape[:3], np.nan, np.float32)
     elevation = nothing.copy()
-    for place, (ground, how) in enumerate(zip(number, np.where(own >= 0, 0, loan % 8), strict=True)):
+    for place, (ground, how) in enumerate(
+        zip(number, np.where(own >= 0, 0, loan % 8), strict=True)
+    ):
         if exam.topography and ground >= 0:
             steps = turn(stock.terrain[ground : ground + 1], int(how))[0]
             elevation[place] = np.where(steps == NO_TERRAIN, np.nan, steps * np.float32(STEP))

@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 Places = NDArray[np.intp]
 
 PIECE = 24
-"""Edge of the pieces that a gap is cut into, in pixels: a whole valley has no counterpart, a part of it has."""
+"""Edge in pixels of the pieces that a gap is cut into: a whole valley has no counterpart, parts have."""
 RIM = 3
 """Pixels around a piece that its source is chosen by."""
 TRIES = 256
@@ -81,7 +81,8 @@ def fill(image: NDArray[np.uint8], gap: Bools, rng: np.random.Generator) -> NDAr
     weight = np.where(gap[..., np.newaxis], np.maximum(soft, 0.75), np.minimum(soft, 0.5))
     weight[ndimage.binary_erosion(gap, iterations=1)] = 1.0
     mixed = values * (1 - weight) + work * weight
-    return np.clip(mixed.round(), 0, 255).astype(np.uint8)
+    filled: NDArray[np.uint8] = np.clip(mixed.round(), 0, 255).astype(np.uint8)
+    return filled
 
 
 def pieces(gap: Bools) -> list[Piece]:
@@ -89,7 +90,9 @@ def pieces(gap: Bools) -> list[Piece]:
     rows, columns = (np.arange(n) // PIECE for n in gap.shape)
     cells = rows[:, np.newaxis] * (columns[-1] + 1) + columns
     labels, _ = ndimage.label(gap)
-    _, numbers = np.unique(np.where(gap, labels * (cells.max() + 1) + cells + 1, 0), return_inverse=True)
+    _, numbers = np.unique(
+        np.where(gap, labels * (cells.max() + 1) + cells + 1, 0), return_inverse=True
+    )
     numbers = numbers.reshape(gap.shape) + (0 if not gap.all() else 1)
     found = []
     for number, (ys, xs) in enumerate(ndimage.find_objects(numbers), start=1):
@@ -147,10 +150,12 @@ def _best_shift(
 
 
 def _correction(work: Floats, inside: Places, rim: Places, shift: Places) -> Floats:
-    """What makes a source meet the rim: the rim's differences, weighted by the inverse square of the distance."""
+    """What makes a source meet the rim: the rim's differences, the near ones most."""
     difference = work[tuple(rim)] - work[tuple(rim + shift[:, np.newaxis])]
     middle = np.median(difference, axis=0)
-    difference = middle + np.clip(difference - middle, -12.0, 12.0)  # a road or a slide beside it is no light
+    difference = middle + np.clip(
+        difference - middle, -12.0, 12.0
+    )  # a road or a slide beside it is no light
     apart = inside[:, :, np.newaxis] - rim[:, np.newaxis, :]
     weight = 1.0 / ((apart**2).sum(axis=0) + 4.0)
     mean = (weight @ difference) / weight.sum(axis=1, keepdims=True)
@@ -193,7 +198,7 @@ def draw_spots(taken: Bools, spots: Spots, rng: np.random.Generator) -> Bools:
         if found.mean() >= spots.share:
             break
         mask = spots.masks[rng.integers(len(spots.masks))] == 1
-        labels, count = ndimage.label(np.rot90(mask, rng.integers(4)))
+        labels, count = ndimage.label(np.rot90(mask, int(rng.integers(4))))
         if not count:
             continue
         shape = labels == rng.integers(1, count + 1)

@@ -1,4 +1,4 @@
-"""What the batches of a training are made of: which patches, which of their branches, how much they are changed."""
+"""What batches are made of: which patches, which of their branches, how much they are changed."""
 
 from __future__ import annotations
 
@@ -7,34 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from lscube.learn.pretraining.stock import Stock
-from lscube.settings.base import Settings
-
-
-class Recipe(Settings):
-    """Shares and chances; a network sees none of them, so that one compiled step serves all recipes."""
-
-    twin_share: float = Field(0.25, ge=0, le=1)
-    """Share of patches of a batch that are a simulated twin's."""
-    spots: float = Field(0.6, ge=0, le=1)
-    """Chance that stable spots of a chip are filled as landslides are; on each side by itself."""
-    drop_pre: float = Field(0.35, ge=0, le=1)
-    """Chance that a patch has no image before."""
-    part_pre: float = Field(0.15, ge=0, le=1)
-    """Chance that a part of the image before is missing, beyond a straight edge."""
-    drop_topography: float = Field(0.35, ge=0, le=1)
-    """Chance that a patch that has terrain, its own or lent, is shown without."""
-    lend: float = Field(0.6, ge=0, le=1)
-    """Chance that a chip is lent another place's terrain."""
-    season: float = Field(1.0, ge=0, le=1)
-    """Strength of what changes between the images for other reasons: season, light, shift, haze, snow, cloud."""
-    radiometric: float = Field(0.8, ge=0, le=1)
-    """Strength of the changes of each image's appearance."""
-    mild: float = Field(0.35, ge=0, le=1)
-    """Chance that a patch is changed by a quarter of these strengths only."""
-
+from lscube.settings import Recipe
 
 Draws = dict[str, NDArray[Any]]
 
@@ -54,9 +29,7 @@ def _twins_of(stock: Stock, batch_size: int, recipe: Recipe) -> int:
     return round(batch_size * recipe.twin_share) if twins else 0
 
 
-def draw(
-    stock: Stock, recipe: Recipe, batch_size: int, seed: int, epoch: int
-) -> list[Draws]:
+def draw(stock: Stock, recipe: Recipe, batch_size: int, seed: int, epoch: int) -> list[Draws]:
     """All batches of an epoch, the same for the same seed and epoch.
 
     Returns
@@ -82,7 +55,9 @@ def _endless(numbers: NDArray[np.intp], count: int, rng: np.random.Generator) ->
     return np.concatenate([rng.permutation(numbers) for _ in range(rounds)])[:count]
 
 
-def _drawn(stock: Stock, recipe: Recipe, index: NDArray[np.intp], rng: np.random.Generator) -> Draws:
+def _drawn(
+    stock: Stock, recipe: Recipe, index: NDArray[np.intp], rng: np.random.Generator
+) -> Draws:
     count = len(index)
 
     def chance(share: float) -> NDArray[np.bool_]:

@@ -5,62 +5,29 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from lscube.learn.backend import keras
 from lscube.learn.losses import LOSS_WEIGHTS, LandslideLoss
 from lscube.learn.network import build_network, main_only
 from lscube.learn.pretraining.bank import Bank
 from lscube.learn.pretraining.exams import Exam, marks, sit
-from lscube.learn.pretraining.recipe import Draws, Recipe, draw, epoch_steps
+from lscube.learn.pretraining.recipe import Draws, draw, epoch_steps
 from lscube.learn.pretraining.stock import Stock
 from lscube.learn.training import TrainingModel
-from lscube.settings import TrainSettings
-from lscube.settings.base import Settings
+from lscube.settings import School, TrainSettings
 
 Say = Callable[[dict[str, Any]], object]
 """Told of each examination."""
-
-
-class School(Settings):
-    """How a general model is trained."""
-
-    width: float = Field(0.75, gt=0)
-    """Scales all filters of the network."""
-    dropout: float = Field(0.2, ge=0, lt=1)
-    """As in [train]."""
-    resolution: float = Field(10.0, gt=0)
-    """Pixel size in metres."""
-    batch_size: int = Field(64, ge=1)
-    """Patches per step."""
-    epochs: int = Field(200, ge=1)
-    """Most epochs."""
-    minutes: float | None = Field(None, gt=0)
-    """Most time, after the first epoch, which compiles; the learning rate falls with what is used up first."""
-    learning_rate: float = Field(1.5e-3, gt=0)
-    """AdamW's, at its highest; it rises over the first twentieth, then falls as a cosine to 0."""
-    weight_decay: float = Field(0.02, ge=0)
-    """AdamW's, of kernels."""
-    average: float = Field(0.998, ge=0, lt=1)
-    """Momentum of the moving average of weights that is kept."""
-    examinations: int = Field(8, ge=1)
-    """How often, evenly over the second half, the average is examined; the best is kept."""
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
-    """Keras policy."""
-    seed: int = Field(0, ge=0)
-    """Of weights, batches and changes."""
-    recipe: Recipe = Recipe()
-    """What batches are made of."""
 
 
 class BankedModel(TrainingModel):
     """A network that makes its batches itself, from numbers of patches."""
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> tuple[Any, ...]:
-        """Five probabilities and the labels, (n, y, x, 1), of what `lscube.learn.pretraining.recipe.draw` drew."""
+        """Five probabilities and the labels, (n, y, x, 1), of what `recipe.draw` drew."""
         batch = self.augmentation(inputs)
         labels = batch.pop("labels")
         return (*self.network(batch, training=training), labels)
@@ -94,7 +61,9 @@ class Desk:
         )
         self.model.optimizer.build(self.network.trainable_variables)
         self.looking = main_only(self.network)
-        self.looking.compile(jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
+        self.looking.compile(
+            jit_compile=False if keras.backend.backend() == "tensorflow" else "auto"
+        )
         self._begin = [variable.numpy() for variable in self.network.variables]
         self._zero = [variable.numpy() for variable in self.model.optimizer.variables]
 
@@ -206,9 +175,7 @@ def _batches(stock: Stock, school: School) -> Any:
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
     """Learning rate, examinations, and the end."""
 
-    def __init__(
-        self, desk: Desk, school: School, say: Say, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, desk: Desk, school: School, say: Say, clock: Callable[[], float]) -> None:
         super().__init__()
         self.desk, self.school, self.say, self.clock = desk, school, say, clock
         self.begun: float | None = None

@@ -15,7 +15,7 @@ STRETCH = math.log(1.4)
 AIR = (0.3, 0.6, 1.0)
 """Of the haze's reflectance in blue, what reaches red, green and blue."""
 HAZE = 0.05
-"""Largest reflectance of haze in blue: images at the top of the atmosphere have it, surface reflectance does not."""
+"""Largest reflectance of haze in blue; images at the top of the atmosphere have it."""
 WITHERED = (0.05, 0.02, 0.015)
 """Reflectance that withered vegetation adds to green one, at most."""
 MIXING = 0.08
@@ -63,7 +63,11 @@ def move(image: Any, strength: Any, seed: Any) -> Any:
         less[axis], more[axis] = slice(0, -1), slice(1, None)
         before = ops.concatenate([image[tuple(first)], image[tuple(less)]], axis=axis)
         after = ops.concatenate([image[tuple(more)], image[tuple(last)]], axis=axis)
-        image = image + ops.maximum(by, 0.0) * (after - image) + ops.maximum(-by, 0.0) * (before - image)
+        image = (
+            image
+            + ops.maximum(by, 0.0) * (after - image)
+            + ops.maximum(-by, 0.0) * (before - image)
+        )
     return image
 
 
@@ -81,7 +85,9 @@ def whiten(image: Any, chance: float, coarse: int, strength: Any, seed: Any) -> 
 def field(count: Any, coarse: int, edge: int, seed: Any) -> Any:
     """Smooth random values of variance about 1, (n, edge, edge, 1), on `coarse` x `coarse` knots."""
     knots = keras.random.normal((count, coarse, coarse, 1), seed=seed)
-    return ops.image.resize(knots, (edge, edge), interpolation="bicubic", data_format="channels_last")
+    return ops.image.resize(
+        knots, (edge, edge), interpolation="bicubic", data_format="channels_last"
+    )
 
 
 def _uniform(shape: tuple[Any, ...], low: float, high: float, seed: Any) -> Any:

@@ -142,7 +142,11 @@ def stock_of_cube(cube: xr.Dataset, labels: xr.DataArray, window: int, stride: i
         for side in ("pre", "post")
     )
     known = np.asarray(labels)
-    corners = [(y, x) for y in _starts(known.shape[0], window, stride) for x in _starts(known.shape[1], window, stride)]
+    corners = [
+        (y, x)
+        for y in _starts(known.shape[0], window, stride)
+        for x in _starts(known.shape[1], window, stride)
+    ]
 
     def cut(layer: NDArray[Any]) -> NDArray[Any]:
         return np.stack([layer[y : y + window, x : x + window] for y, x in corners])
@@ -196,7 +200,7 @@ def join(stocks: Sequence[Stock]) -> Stock:
 
 
 def lend_terrain(stock: Stock, resolution: float, seed: int) -> Stock:
-    """Find terrains for patches that have none: those, of all turns, whose slopes are steep at the landslides.
+    """Find terrains for patches that have none: those, of all turns, that are steep at the landslides.
 
     A network that sees terrain beside simulated images alone knows by it what kind of image it has. The
     terrain lent is another place's, but landslides lie on its slopes, and valley floors beside them.
@@ -231,11 +235,12 @@ def lend_terrain(stock: Stock, resolution: float, seed: int) -> Stock:
 def _coarse(layers: NDArray[np.float32]) -> NDArray[np.float32]:
     """Means of 4 x 4 pixels."""
     n, y, x = layers.shape
-    return layers.reshape(n, y // 4, 4, x // 4, 4).mean(axis=(2, 4))
+    means: NDArray[np.float32] = layers.reshape(n, y // 4, 4, x // 4, 4).mean(axis=(2, 4))
+    return means
 
 
 def turn(layers: NDArray[Any], number: int) -> NDArray[Any]:
-    """Lay squares (n, y, x) on themselves in one of eight ways: transposed (4), upside down (2), mirrored (1)."""
+    """Lay squares (n, y, x) on themselves, in 8 ways: transposed (4), upside down (2), mirrored (1)."""
     layers = layers.swapaxes(1, 2) if number & 4 else layers
     layers = layers[:, ::-1] if number & 2 else layers
     return layers[:, :, ::-1] if number & 1 else layers
