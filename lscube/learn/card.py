@@ -78,8 +78,8 @@ class Card(_Frozen):
     width: float
     """Scale of all filters; 1 is the paper's."""
     head: Literal["main", "deep_2"] = "main"
-    """The output that counts: at full resolution, or that of deep supervision at half of it, enlarged: a third
-    of the arithmetic, and outlines a pixel or two off."""
+    """The output that counts: at full resolution, or that of deep supervision at half of it, enlarged: less
+    than half the arithmetic, and outlines a pixel or two off."""
     settings: TrainSettings | None = None
     """All settings of the training; None for imported weights."""
     events: tuple[TrainedEvent, ...] = ()
