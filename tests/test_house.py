@@ -44,7 +44,7 @@ ROOMS = {
     "products": {"mapping", "cube", "evaluate", "terrain", "events", "grid"},
 }
 # These chain the rooms and may use any of them, but not the command line.
-FREE = {"jobs", "demo", "calibration", "experiments", "deliveries", "scan"}
+FREE = {"jobs", "demo", "calibration", "experiments", "deliveries", "scan", "shipping"}
 TOP = {"cli", "__main__", "__init__"}
 
 HEAVY = {"tensorflow", "keras", "jax", "torch"}

@@ -216,6 +216,7 @@ def _predict_of(run: Run) -> PredictSettings:
     return PredictSettings(
         **names,
         precision=precision,
+        without=tuple(said.get("without", ())),
         chunk_cores=layout["chunk"] // said["core"],
         shard_chunks=layout["shard"] // layout["chunk"],
         region_shards=layout["region"] // layout["shard"],

@@ -24,6 +24,7 @@ from lscube.errors import ModelError, StoreError
 from lscube.files import appearing, cannot_write
 from lscube.learn.card import CARD, Card, read_card
 from lscube.learn.presence import missing_package
+from lscube.learn.shipped import WEIGHTS, read_weights, shipped_folder
 from lscube.probabilities import Calibration
 
 NETWORK = "model.keras"
@@ -120,15 +121,17 @@ def open_network(model: LoadedModel) -> Any:
 
 
 def _read_network(folder: Path, sha256: str) -> Any:
+    path = _check_digest(folder, sha256)
+    if path.name == WEIGHTS:
+        return read_weights(path, read_card(folder))
     from lscube.learn import layers  # noqa: F401  (registers them)
     from lscube.learn.backend import keras
 
-    _check_digest(folder, sha256)
     try:
-        return keras.saving.load_model(folder / NETWORK, compile=False, safe_mode=True)
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(
-            f"Expected a Keras model in {folder / NETWORK}, but it cannot be opened "
+            f"Expected a Keras model in {path}, but it cannot be opened "
             f"({type(error).__name__}); train or copy it again."
         ) from error
 
@@ -139,8 +142,9 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _check_digest(folder: Path, expected: str) -> None:
-    path = folder / NETWORK
+def _check_digest(folder: Path, expected: str) -> Path:
+    """The network's file, after a look at its content."""
+    path = folder / (WEIGHTS if (folder / WEIGHTS).is_file() else NETWORK)
     if not path.is_file():
         raise ModelError(f"Expected a network at {path}, found none; train or copy it again.")
     found = digest(path)
@@ -149,20 +153,28 @@ def _check_digest(folder: Path, expected: str) -> None:
             f"Expected {path} with sha256 {expected[:12]}..., got {found[:12]}...; it was changed "
             "after it was saved: train or copy it again."
         )
+    return path
 
 
-def load_model(folder: Path) -> LoadedModel:
+def load_model(folder: Path | str) -> LoadedModel:
     """Check a saved model.
+
+    Parameters
+    ----------
+    folder
+        Of a saved model; or "standard" or "light", the models that come with lscube, where no folder has
+        that name.
 
     Raises
     ------
     ModelError
         The model is missing, damaged, or changed after it was saved.
     """
-    card = read_card(folder)
-    _check_digest(folder, card.sha256)
+    found = shipped_folder(folder)
+    card = read_card(found)
+    _check_digest(found, card.sha256)
     # Absolute: workers of a cluster start elsewhere.
-    return LoadedModel(card, folder.absolute())
+    return LoadedModel(card, found.absolute())
 
 
 def add_calibration(folder: Path, calibration: Calibration) -> LoadedModel:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lscube.errors import ModelError
 from lscube.markup import table
@@ -47,6 +47,17 @@ class TrainedEvent(_Frozen):
     """Patches kept and dropped, and landslide pixels, for training and validation."""
 
 
+class Evaluation(_Frozen):
+    """Scores of one question, at the card's threshold."""
+
+    scores: dict[str, float]
+    """MCC, F1, precision, recall; `calibration_error`, the expected one once calibrated."""
+    intervals: dict[str, tuple[float, float]] = {}
+    """2.5th and 97.5th percentile of each, over resampled chips or blocks."""
+    pixels: int = Field(0, ge=0)
+    """Labelled pixels."""
+
+
 class Card(_Frozen):
     """What a saved model is, expects and was made from."""
 
@@ -66,6 +77,9 @@ class Card(_Frozen):
     """Edge of the training patches in pixels."""
     width: float
     """Scale of all filters; 1 is the paper's."""
+    head: Literal["main", "deep_2"] = "main"
+    """The output that counts: at full resolution, or that of deep supervision at half of it, enlarged: less
+    than half the arithmetic, and outlines a pixel or two off."""
     settings: TrainSettings | None = None
     """All settings of the training; None for imported weights."""
     events: tuple[TrainedEvent, ...] = ()
@@ -80,6 +94,14 @@ class Card(_Frozen):
     """Probability from which a pixel counts as landslide: the best for MCC on the validation patches."""
     calibration: Calibration | None = None
     """From its probabilities to the share of landslide pixels, fitted on areas held out from training."""
+    optional_branches: tuple[Branch, ...] = ()
+    """Branches that it has learnt to go without: they were left out at random in training."""
+    data: tuple[str, ...] = ()
+    """Where the training data came from, and their licences as far as known."""
+    evaluations: dict[str, Evaluation] = {}
+    """Scores on data that neither training nor choice had seen, by what was asked, in words."""
+    limits: tuple[str, ...] = ()
+    """What it was not tested on."""
     parent: str = ""
     """sha256 of the network that this one was fine-tuned from."""
     origin: str = ""

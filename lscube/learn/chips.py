@@ -5,13 +5,16 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lscube.errors import InventoryError
-from lscube.learn.patches import Layers
 from lscube.scores import IGNORE
+
+if TYPE_CHECKING:
+    from lscube.learn.patches import Layers
 
 FULL_SCALE = 0.3
 """Reflectance that the value 255 of an 8-bit composite stands for."""

@@ -368,10 +368,16 @@ def _run(task: _Task, work: Work, folder: Path, parent: Path | None, say: Say) -
 
 def _adopt(network: Any, parent: Path) -> None:
     """Begin from a saved model's weights."""
-    theirs = open_network(load_model(parent)).get_weights()
+    found = load_model(parent)
+    card = found.card
+    if card.head != "main":
+        raise ModelError(
+            f"Expected a whole network at {parent} to begin from, but it ends at half resolution; begin from "
+            'the one that it is a part of (for "light": "standard").'
+        )
+    theirs = open_network(found).get_weights()
     ours = network.get_weights()
     if [value.shape for value in theirs] != [value.shape for value in ours]:
-        card = load_model(parent).card
         raise ModelError(
             f"Expected a model of the same network at {parent} to begin from, but it looks at "
             f"{', '.join(card.branches)} with bands ({', '.join(card.pre_bands)}) and "

@@ -60,7 +60,8 @@ def for_prediction(network: Any, policy: str = "float32") -> Any:
 
 def _stays_float32(layer: Any) -> bool:
     """Whether a layer computes in float32 in every precision mode."""
-    return isinstance(layer, Reflectance | Topography) or str(layer.name).startswith("main")
+    heads = ("main", "deep")
+    return isinstance(layer, Reflectance | Topography) or str(layer.name).startswith(heads)
 
 
 def _folded(weights: list[Any], norm: Any) -> list[Any]:

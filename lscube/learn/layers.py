@@ -93,6 +93,27 @@ class Topography(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "resolution": self.resolution}
 
 
+@keras.saving.register_keras_serializable(package="lscube")
+class Binomial(keras.layers.Layer):  # type: ignore[misc]
+    """Binomial filter over 3 x 3 pixels, (n, y, x, channel), of slices and sums; edges are repeated."""
+
+    def __init__(
+        self, name: str | None = None, trainable: bool = True, dtype: Any = "float32"
+    ) -> None:
+        super().__init__(name=name, trainable=trainable, dtype=dtype)
+
+    def call(self, inputs: Any) -> Any:
+        """Smooth images, in any units."""
+        x = ops.concatenate([inputs[:, :1], inputs, inputs[:, -1:]], axis=1)
+        x = (x[:, :-2] + 2.0 * x[:, 1:-1] + x[:, 2:]) / 4.0
+        x = ops.concatenate([x[:, :, :1], x, x[:, :, -1:]], axis=2)
+        return (x[:, :, :-2] + 2.0 * x[:, :, 1:-1] + x[:, :, 2:]) / 4.0
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Shape (n, y, x, channel), as given."""
+        return input_shape
+
+
 def fill_gaps(elevation: Any) -> Any:
     """Replace NaN in metres of shape (n, y, x, 1) by the mean of its window, or by 0."""
     missing = ops.isnan(elevation)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lscube.learn.backend import keras
-from lscube.learn.layers import Reflectance, Topography
+from lscube.learn.layers import Binomial, Reflectance, Topography
 from lscube.settings import TrainSettings
 
 OUTPUTS = ("main", "deep_2", "deep_4", "deep_8", "deep_16")
@@ -154,3 +154,17 @@ def main_only(model: Any) -> Any:
     """Leave the heads of deep supervision out; inputs and weights are shared."""
     inputs = {tensor.name: tensor for tensor in model.inputs}
     return keras.Model(inputs, model.outputs[0], name=f"{model.name}_main")
+
+
+def stopped_at_half(model: Any) -> Any:
+    """A network that ends with "deep_2": at full resolution nothing is computed but its enlargement.
+
+    That is written as nearest neighbours and a binomial filter, which is bilinear interpolation for a factor
+    of 2: the layer that does it in training cannot be exported for images of any size.
+    """
+    inputs = {tensor.name: tensor for tensor in model.inputs}
+    x = model.get_layer("deep_2_logit").output
+    x = _layers.UpSampling2D(2, dtype="float32", name="deep_2_nearest")(x)
+    x = Binomial(name="deep_2_smooth")(x)
+    output = _layers.Activation("sigmoid", dtype="float32", name="deep_2")(x)
+    return keras.Model(inputs, output, name=f"{model.name}_half")

@@ -49,13 +49,16 @@ def design_map(
     nothing else is read.
     """
     models = _check_models([model] if isinstance(model, LoadedModel) else model, cube, grid)
+    _check_optional(models, settings)
     engine, policy = _arithmetic(settings)
     models = [replace(one, engine=engine, policy=policy) for one in models]
     layout = make_layout(grid, settings)
     reading = reading or prepare_reading(scenes, grid, cube)
     plan = plan_cube(scenes, layout.lattice.padded(layout.cores), cube, reading)
     manifest = make_manifest(plan, layout, models, settings)
-    return Design(plan, layout, Ensemble(tuple(models), settings.views), manifest, settings)
+    return Design(
+        plan, layout, Ensemble(tuple(models), settings.views, settings.without), manifest, settings
+    )
 
 
 def _arithmetic(settings: PredictSettings) -> tuple[str, str]:
@@ -87,3 +90,21 @@ def _check_models(
                     f"{models[0].folder.name} and {ours} in {model.folder.name}; map with each by itself."
                 )
     return models
+
+
+def _check_optional(models: Sequence[LoadedModel], settings: PredictSettings) -> None:
+    """Refuse to leave out what a model cannot go without, and to leave out everything."""
+    for model in models:
+        card = model.card
+        missed = [branch for branch in settings.without if branch not in card.optional_branches]
+        if missed:
+            raise ModelError(
+                f"Expected a model that can go without {', '.join(missed)} (predict.without), but "
+                f"{model.folder.name} can go without {', '.join(card.optional_branches) or 'nothing'}; use "
+                "another model, or leave predict.without empty."
+            )
+        if not {"pre", "post"} & set(card.branches) - set(settings.without):
+            raise ModelError(
+                f"Expected predict.without to leave an image that {model.folder.name} looks at, got "
+                f"({', '.join(settings.without)}); take one out."
+            )

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lscube.learn import LoadedModel
-from lscube.settings import Views
+from lscube.settings import Branch, Views
 
 Floats = npt.NDArray[np.float32]
 
@@ -25,6 +25,13 @@ class Ensemble:
     """They look at the same channels."""
     views: Views = "one"
     """How each window is turned and flipped, elevation included: the light stays where it is."""
+    without: tuple[Branch, ...] = ()
+    """Branches that a pixel may lack and still be mapped."""
+
+    @property
+    def needed(self) -> tuple[Branch, ...]:
+        """Branches that a pixel must have been seen by."""
+        return tuple(b for b in self.models[0].card.branches if b not in self.without)
 
     @property
     def planes(self) -> int:

@@ -25,7 +25,7 @@ PIXELS = 1
 
 _CUTS = {
     *("core", "margin", "mode", "engine", "precision"),
-    *("chunk_cores", "shard_chunks", "region_shards"),
+    *("chunk_cores", "shard_chunks", "region_shards", "without"),
 }
 """Settings that stand in the manifest as what they come to."""
 
@@ -48,6 +48,8 @@ def make_manifest(
         "cube": plan.settings.model_dump(mode="json", exclude={"chunk"}),
         "predict": {
             **settings.model_dump(mode="json", exclude=_CUTS),
+            # Only where it is set: maps of before there was the setting can be gone on with.
+            **({"without": sorted(settings.without)} if settings.without else {}),
             "engine": models[0].engine,
             "policy": models[0].policy,
             "core": layout.lattice.core,

@@ -207,7 +207,7 @@ def _open(
         for axis, pixels in zip(("y", "x"), grid.shape, strict=True)
     }
     card = ensemble.models[0].card
-    stacked = network_input(padded, card)
+    stacked = network_input(padded, card, ensemble.needed)
     with dask.annotate(resources=resources) if resources else nullcontext():
         values = probability(stacked, ensemble, lattice, ensemble.planes)
     kept = padded[["observed", "area", "post_date", "unreadable"]].isel(inner)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import dask.array as da
 import numpy as np
@@ -25,7 +25,7 @@ BATCH_PIXELS = 8 * 224 * 224
 """Pixels that are given to the network at once."""
 
 
-def network_input(cube: xr.Dataset, card: Card) -> da.Array:
+def network_input(cube: xr.Dataset, card: Card, needed: Collection[str] | None = None) -> da.Array:
     """Everything that a window needs, as one array.
 
     Parameters
@@ -34,14 +34,17 @@ def network_input(cube: xr.Dataset, card: Card) -> da.Array:
         With the bands that the model looks at.
     card
         The model's.
+    needed
+        Branches without which a pixel is not mapped; default: all that the model looks at.
 
     Returns
     -------
     dask array, float32 (channel, y, x)
         The model's channels (`LoadedModel.predict`), and 1 where a probability is wanted: observed
-        by the images that the model looks at, and within the area.
+        by the images that are needed, and within the area.
     """
-    wanted = usable(cube["observed"].data, cube["area"].data, card.branches)
+    branches = card.branches if needed is None else needed
+    wanted = usable(cube["observed"].data, cube["area"].data, branches)
     parts = [
         cube[image].sel(band=list(bands)).data
         for image, bands in (("pre", card.pre_bands), ("post", card.post_bands))

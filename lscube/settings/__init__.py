@@ -33,6 +33,10 @@ from lscube.settings.scenes import Composite as Composite
 from lscube.settings.scenes import CubeSettings as CubeSettings
 from lscube.settings.scenes import EventSettings as EventSettings
 from lscube.settings.scenes import SourceSettings as SourceSettings
+from lscube.settings.schooling import Curriculum as Curriculum
+from lscube.settings.schooling import Recipe as Recipe
+from lscube.settings.schooling import School as School
+from lscube.settings.schooling import load_curriculum as load_curriculum
 from lscube.settings.training import BRANCHES as BRANCHES
 from lscube.settings.training import Branch as Branch
 from lscube.settings.training import LabelSettings as LabelSettings

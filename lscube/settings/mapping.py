@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from lscube.settings.base import Bounds, Settings
+from lscube.settings.training import Branch
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Engine = Literal["auto", "keras", "openvino"]
@@ -35,6 +36,9 @@ class PredictSettings(Settings):
     installed, else Keras."""
     views: Views = "one"
     """Mean over each window as it is, over its 4 flips, or over all 8 flips and turns."""
+    without: tuple[Branch, ...] = ()
+    """Images that a pixel may lack and still be mapped, for example "pre" where snow hid it; the models must
+    have learnt to go without (`optional_branches` in their cards). `observed` says what was not seen."""
     dtype: Literal["uint8", "float32"] = "uint8"
     """Type of the stored probability; uint8 has steps of 0.004."""
     chunk_cores: int | None = Field(None, ge=1)

@@ -19,7 +19,9 @@ from lscube.products.portable import portable
 from lscube.products.stac.extensions import CLASSIFICATION, FILE, MLM, VERSION, file_fields
 from lscube.products.stac.run_item import box_of
 
-_FILES = {"mlm:model": "model.keras", "card": "card.json", "history": "history.csv"}
+_NETWORKS = {"model.keras": "keras.Model.save", "weights.npz": "numpy.savez"}
+"""Files that a network may be in, and what wrote them."""
+_FILES = {"card": "card.json", "history": "history.csv"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def write_model(folder: Path, model: SavedModel, created: datetime) -> pystac.It
     """
     folder.mkdir()
     item = _make_item(model, created)
-    for key, name in _FILES.items():
+    for key, name in (*(("mlm:model", name) for name in _NETWORKS), *_FILES.items()):
         source, copy = model.folder / name, folder / name
         if key == "card":
             copy.write_text(_card_text(model), encoding="utf-8")
@@ -77,7 +79,7 @@ def _card_text(model: SavedModel) -> str:
 
 def _asset(key: str, path: Path) -> pystac.Asset:
     titles = {
-        "mlm:model": "The network, in Keras's format",
+        "mlm:model": "The network",
         "card": "The model's card: what it expects and what it was made from",
         "history": "Losses and scores of each epoch",
     }
@@ -85,7 +87,7 @@ def _asset(key: str, path: Path) -> pystac.Asset:
     roles = ["mlm:model", "mlm:weights"] if key == "mlm:model" else ["metadata"]
     fields = file_fields(path)
     if key == "mlm:model":
-        fields["mlm:artifact_type"] = "keras.Model.save"
+        fields["mlm:artifact_type"] = _NETWORKS[path.name]
     kind = kinds.get(key, "application/zip; framework=keras")
     return pystac.Asset(
         f"./{path.name}", titles[key], media_type=kind, roles=roles, extra_fields=fields

@@ -1,0 +1,224 @@
+"""Training of a general model, in epochs or in minutes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lscube.learn.backend import keras
+from lscube.learn.losses import LOSS_WEIGHTS, LandslideLoss
+from lscube.learn.network import build_network, main_only
+from lscube.learn.pretraining.bank import Bank
+from lscube.learn.pretraining.exams import Exam, marks, sit
+from lscube.learn.pretraining.recipe import Draws, draw, epoch_steps
+from lscube.learn.pretraining.stock import Stock
+from lscube.learn.training import TrainingModel
+from lscube.settings import School, TrainSettings
+
+Say = Callable[[dict[str, Any]], object]
+"""Told of each examination."""
+
+
+class BankedModel(TrainingModel):
+    """A network that makes its batches itself, from numbers of patches."""
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> tuple[Any, ...]:
+        """Five probabilities and the labels, (n, y, x, 1), of what `recipe.draw` drew."""
+        batch = self.augmentation(inputs)
+        labels = batch.pop("labels")
+        return (*self.network(batch, training=training), labels)
+
+
+class Desk:
+    """A stock, its examinations and a compiled step: several trainings of one width follow each other here.
+
+    Parameters
+    ----------
+    stock
+        To learn from.
+    held, exams
+        To be examined with.
+    school
+        Its width, batch size, dropout, precision and resolution hold for all trainings.
+    """
+
+    def __init__(self, stock: Stock, held: Stock, exams: Sequence[Exam], school: School) -> None:
+        keras.utils.set_random_seed(school.seed)
+        keras.config.set_dtype_policy(school.precision)
+        self.stock, self.held, self.exams, self.school = stock, held, exams, school
+        settings = TrainSettings(width=school.width, dropout=school.dropout, l2=0.0)
+        self.network = build_network(3, 3, school.resolution, settings)
+        self.model = BankedModel(self.network, Bank(stock, school.seed))
+        self.model.compile(
+            optimizer=_optimizer(school),
+            loss=[LandslideLoss() for _ in LOSS_WEIGHTS],
+            loss_weights=list(LOSS_WEIGHTS),
+            jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+        )
+        self.model.optimizer.build(self.network.trainable_variables)
+        self.looking = main_only(self.network)
+        self.looking.compile(
+            jit_compile=False if keras.backend.backend() == "tensorflow" else "auto"
+        )
+        self._begin = [variable.numpy() for variable in self.network.variables]
+        self._zero = [variable.numpy() for variable in self.model.optimizer.variables]
+
+    def train(
+        self, school: School, say: Say, clock: Callable[[], float] = time.monotonic
+    ) -> dict[str, Any]:
+        """Train from the beginning; the network holds the best weights afterwards.
+
+        Parameters
+        ----------
+        school
+            Schedule, recipe and seed.
+        say
+            Told of each examination.
+        clock
+            Seconds.
+
+        Returns
+        -------
+        dict
+            The examination of the weights that were kept.
+        """
+        for variable, value in zip(self.network.variables, self._begin, strict=True):
+            variable.assign(value)
+        for variable, value in zip(self.model.optimizer.variables, self._zero, strict=True):
+            variable.assign(value)
+        watch = _Watch(self, school, say, clock)
+        self.model.fit(
+            _batches(self.stock, school),
+            epochs=school.epochs,
+            callbacks=[watch],
+            shuffle=False,
+            verbose=0,
+        )
+        for variable, value in zip(self.network.variables, watch.best_weights, strict=True):
+            variable.assign(value)
+        return watch.best
+
+    def predict(self, inputs: dict[str, Any]) -> Any:
+        """Main output of a batch."""
+        return np.asarray(self.looking.predict_on_batch(inputs), np.float32)
+
+    def examine(self) -> dict[str, Any]:
+        """Examine the network as it is; without exams, any is as good as those before."""
+        if not self.exams:
+            return {"score": 0.0}
+        size = self.school.batch_size
+        tallies = {e.name: sit(e, self.held, self.predict, size) for e in self.exams}
+        return marks(tallies, self.exams)
+
+
+def settle(network: Any, batches: Iterable[dict[str, Any]]) -> None:
+    """Let batch normalisation count anew: averaged weights never saw the values that it goes by.
+
+    Parameters
+    ----------
+    network
+        Its moving means and variances become the mean of the batches' own; nothing else changes.
+    batches
+        The network's inputs; some dozens.
+    """
+    norms = [x for x in network.layers if isinstance(x, keras.layers.BatchNormalization)]
+    before = [norm.momentum for norm in norms]
+    for number, batch in enumerate(batches):
+        for norm in norms:
+            norm.momentum = number / (number + 1)
+        network(batch, training=True)
+    for norm, momentum in zip(norms, before, strict=True):
+        norm.momentum = momentum
+
+
+def _optimizer(school: School) -> Any:
+    optimizer = keras.optimizers.AdamW(
+        school.learning_rate,
+        weight_decay=school.weight_decay,
+        global_clipnorm=1.0,
+        use_ema=True,
+        ema_momentum=school.average,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def _batches(stock: Stock, school: School) -> Any:
+    """Draws of one epoch after the other."""
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(workers=1, use_multiprocessing=False)
+            self.epoch = 0
+            self.drawn = self._draw()
+
+        def _draw(self) -> list[Draws]:
+            return draw(stock, school.recipe, school.batch_size, school.seed, self.epoch)
+
+        def __len__(self) -> int:
+            return epoch_steps(stock, school.batch_size, school.recipe)
+
+        def __getitem__(self, step: int) -> tuple[Draws]:
+            return (self.drawn[step],)
+
+        def on_epoch_end(self) -> None:
+            self.epoch += 1
+            self.drawn = self._draw()
+
+    return Batches()
+
+
+class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
+    """Learning rate, examinations, and the end."""
+
+    def __init__(self, desk: Desk, school: School, say: Say, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self.desk, self.school, self.say, self.clock = desk, school, say, clock
+        self.begun: float | None = None
+        self.best: dict[str, Any] = {"score": -math.inf}
+        self.best_weights: list[Any] = []
+        self.next = 0.5
+
+    def used(self, epoch: int) -> float:
+        """Share of epochs, or of time, that is used up."""
+        share = epoch / self.school.epochs
+        if self.school.minutes is not None:
+            share = max(share, self.seconds / (60 * self.school.minutes))
+        return min(share, 1.0)
+
+    @property
+    def seconds(self) -> float:
+        """Since the first epoch ended."""
+        return 0.0 if self.begun is None else self.clock() - self.begun
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Set the learning rate."""
+        used = self.used(epoch)
+        factor = min(1.0, (used + 0.002) / 0.05) * 0.5 * (1 + math.cos(math.pi * used))
+        self.model.optimizer.learning_rate = self.school.learning_rate * max(factor, 1e-3)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Examine when it is time, and at the end."""
+        self.begun = self.clock() if self.begun is None else self.begun
+        used = self.used(epoch + 1)
+        if used < min(self.next, 1.0):
+            return
+        self.next = used + 0.5 / self.school.examinations
+        self.model.stop_training = used >= 1.0
+        variables = self.desk.network.trainable_variables
+        raw = [variable.numpy() for variable in variables]
+        averages = self.model.optimizer._model_variables_moving_average
+        for variable, average in zip(variables, averages, strict=True):
+            variable.assign(average.numpy())  # a copy: a step on JAX takes its buffers with it
+        found = self.desk.examine()
+        found = {"epoch": epoch + 1, "seconds": round(self.seconds, 1), **found}
+        self.say({**found, "loss": float((logs or {}).get("loss", math.nan))})
+        if found["score"] >= self.best["score"]:
+            self.best = found
+            self.best_weights = [variable.numpy() for variable in self.desk.network.variables]
+        for variable, value in zip(variables, raw, strict=True):
+            variable.assign(value)

@@ -1,0 +1,107 @@
+"""Settings of the training of a general model, as one ships with lscube."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from lscube.errors import SettingsError
+from lscube.settings.base import Settings, explain
+from lscube.settings.job import read_content
+
+
+class Recipe(Settings):
+    """Shares and chances; a network sees none of them, so that one compiled step serves all recipes."""
+
+    twin_share: float = Field(0.25, ge=0, le=1)
+    """Share of patches of a batch that are a simulated twin's."""
+    spots: float = Field(0.6, ge=0, le=1)
+    """Chance that stable spots of a chip are filled as landslides are; on each side by itself."""
+    drop_pre: float = Field(0.35, ge=0, le=1)
+    """Chance that a patch has no image before."""
+    part_pre: float = Field(0.15, ge=0, le=1)
+    """Chance that a part of the image before is missing, beyond a straight edge."""
+    drop_topography: float = Field(0.35, ge=0, le=1)
+    """Chance that a patch that has terrain, its own or lent, is shown without."""
+    lend: float = Field(0.6, ge=0, le=1)
+    """Chance that a chip is lent another place's terrain."""
+    season: float = Field(1.0, ge=0, le=1)
+    """Strength of what else changes between images: season, light, shift, haze, snow, cloud."""
+    radiometric: float = Field(0.8, ge=0, le=1)
+    """Strength of the changes of each image's appearance."""
+    mild: float = Field(0.35, ge=0, le=1)
+    """Chance that a patch is changed by a quarter of these strengths only."""
+
+
+class School(Settings):
+    """How a general model is trained."""
+
+    width: float = Field(0.75, gt=0)
+    """Scales all filters of the network."""
+    dropout: float = Field(0.2, ge=0, lt=1)
+    """As in [train]."""
+    resolution: float = Field(10.0, gt=0)
+    """Pixel size in metres."""
+    batch_size: int = Field(64, ge=1)
+    """Patches per step."""
+    epochs: int = Field(200, ge=1)
+    """Most epochs."""
+    minutes: float | None = Field(None, gt=0)
+    """Most time, after the first epoch, which compiles; the rate falls with what is used up first."""
+    learning_rate: float = Field(1.5e-3, gt=0)
+    """AdamW's, at its highest; it rises over the first twentieth, then falls as a cosine to 0."""
+    weight_decay: float = Field(0.02, ge=0)
+    """AdamW's, of kernels."""
+    average: float = Field(0.998, ge=0, lt=1)
+    """Momentum of the moving average of weights that is kept."""
+    examinations: int = Field(8, ge=1)
+    """How often, evenly over the second half, the average is examined; the best is kept."""
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    """Keras policy."""
+    seed: int = Field(0, ge=0)
+    """Of weights, batches and changes."""
+    recipe: Recipe = Recipe()
+    """What batches are made of."""
+
+
+class StockSettings(Settings):
+    """[stock]: which patches are learnt from, chosen by, and tested with; no event is in two of them."""
+
+    training: tuple[str, ...] = ("A", "B", "D", "A-1", "B-1", "D-1")
+    """Simulated twins to learn from, beside the chips of train.npz; "A-1" is another place like A."""
+    validation: tuple[str, ...] = ("C",)
+    """Twins to choose by, beside validation.npz."""
+    test: tuple[str, ...] = ("E", "F", "G")
+    """Twins to test with, beside test.npz."""
+    twins: Literal["tiny", "small", "large"] = "small"
+    """How large they are."""
+    leave_out: tuple[str, ...] = ()
+    """Names of chips of train.npz that are not learnt from."""
+    seed: int = Field(7, ge=0)
+    """Of filling and lending."""
+
+
+class Curriculum(Settings):
+    """A whole training: one TOML file."""
+
+    stock: StockSettings = StockSettings()
+    school: School = School()
+
+
+def load_curriculum(path: Path) -> Curriculum:
+    """Read a training of a general model from a TOML file.
+
+    Raises
+    ------
+    SettingsError
+        The file is missing, is not TOML, or a setting is unknown or out of range.
+    """
+    try:
+        return Curriculum.model_validate(read_content(path))
+    except ValidationError as error:
+        raise SettingsError(
+            f"Expected [stock] and [school] in {path}, but: {explain(error)}; see "
+            "pipelines/configs/shipped.toml."
+        ) from None

@@ -1,0 +1,100 @@
+"""The steps of making a model that ships: patches, training, validation, test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lscube.learn import Chips, LoadedModel, read_chips
+from lscube.learn.pretraining.exams import standard_exams
+from lscube.learn.pretraining.stock import Stock, read_stock
+from lscube.settings import Curriculum
+from lscube.shipping.appraisal import appraise, settle_card, validate
+from lscube.shipping.sources import Twins, make_stock
+from lscube.shipping.writing import write_card, write_model
+
+NAMES = {"standard": False, "light": True}
+"""Models that are made, and whether they end at half resolution."""
+
+Say = Callable[[dict[str, Any]], object]
+
+
+def prepare(curriculum: Curriculum, chips: Path, twins: Path, out: Path) -> tuple[Stock, Stock]:
+    """Patches to learn from and to choose by; what an earlier call left in `out` is taken.
+
+    Raises
+    ------
+    InventoryError
+        Chips are missing, or no chips.
+    StoreError
+        Something cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    said = curriculum.stock
+    lenders = _without(read_chips(chips / "train.npz"), said.leave_out)
+    made = []
+    for number, (part, names) in enumerate(
+        (("train", said.training), ("validation", said.validation))
+    ):
+        path = out / f"stock-{part}.npz"
+        if not path.exists():
+            own = lenders if part == "train" else read_chips(chips / f"{part}.npz")
+            make_stock(own, Twins(names, twins, said.twins), said.seed + number, lenders).save(path)
+        made.append(read_stock(path))
+    return made[0], made[1]
+
+
+def _without(chips: Chips, names: Sequence[str]) -> Chips:
+    kept = np.array([name not in names for name in chips.names])
+    return replace(
+        chips,
+        images=chips.images[kept],
+        masks=chips.masks[kept],
+        names=tuple(name for name in chips.names if name not in names),
+    )
+
+
+def train(
+    curriculum: Curriculum, stocks: tuple[Stock, Stock], out: Path, say: Say
+) -> tuple[LoadedModel, ...]:
+    """Train a network; write it, and the part that ends at half resolution, with their cards."""
+    from lscube.learn.pretraining.schooling import Desk
+
+    learnt, held = stocks
+    exams = standard_exams(held)
+    desk = Desk(learnt, held, exams, curriculum.school)
+    desk.train(curriculum.school, say)
+    models = []
+    for name, half in NAMES.items():
+        width = curriculum.school.width
+        model = write_model(desk.network, out / name, width, learnt.window, half)
+        tallies = validate(model, held, [exam for exam in exams if exam.counts])
+        card = settle_card(model.card, tallies)
+        write_card(model.folder, card)
+        models.append(replace(model, card=card))
+    return tuple(models)
+
+
+def test(
+    curriculum: Curriculum, models: Sequence[LoadedModel], chips: Path, twins: Path
+) -> tuple[LoadedModel, ...]:
+    """Score on what neither training nor choice has seen; the scores go into the cards."""
+    said = curriculum.stock
+    lenders = read_chips(chips / "train.npz")
+    stock = make_stock(
+        read_chips(chips / "test.npz"),
+        Twins(said.test, twins, said.twins),
+        said.seed + 2,
+        lenders,
+    )
+    done = []
+    for model in models:
+        found = {exam.name: appraise(model, stock, exam) for exam in standard_exams(stock)}
+        card = model.card.model_copy(update={"evaluations": found})
+        write_card(model.folder, card)
+        done.append(replace(model, card=card))
+    return tuple(done)

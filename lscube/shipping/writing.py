@@ -1,0 +1,62 @@
+"""A model as it ships: half-precision weights, and a card."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lscube.files import appearing
+from lscube.learn import Card, LoadedModel, check_room, load_model
+from lscube.learn.bundle import digest
+from lscube.learn.card import CARD, commit, versions
+from lscube.learn.chips import FULL_SCALE
+from lscube.learn.shipped import WEIGHTS, write_weights
+from lscube.settings import BRANCHES
+
+_BANDS = ("red", "green", "blue")
+
+
+def write_model(network: Any, folder: Path, width: float, window: int, half: bool) -> LoadedModel:
+    """Write a network's weights and a card that says what they are; what is measured comes later.
+
+    Parameters
+    ----------
+    network
+        From `lscube.learn.network.build_network`, for three bands and 10 m.
+    folder
+        New folder.
+    width, window
+        The network's width, and the edge of the patches that it was trained on.
+    half
+        Leave out what is at full resolution, so that it ends with the output "deep_2".
+    """
+    from lscube.learn.network import stopped_at_half
+
+    check_room(folder)
+    folder.mkdir()
+    with appearing(folder / WEIGHTS) as partial, partial.open("wb") as file:
+        write_weights(stopped_at_half(network) if half else network, file)
+    card = Card(
+        branches=BRANCHES,
+        pre_bands=_BANDS,
+        post_bands=_BANDS,
+        resolution=10.0,
+        full_scale=FULL_SCALE,
+        window=window,
+        width=width,
+        head="deep_2" if half else "main",
+        optional_branches=("pre", "topography"),
+        versions=versions(),
+        commit=commit(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        sha256=digest(folder / WEIGHTS),
+    )
+    write_card(folder, card)
+    return load_model(folder)
+
+
+def write_card(folder: Path, card: Card) -> None:
+    """Write a model's card, in place of one that is there."""
+    with appearing(folder / CARD) as partial:
+        partial.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,42 @@
+"""Train the models that ship with lscube, on chips and simulated twins.
+
+Example:
+  python pipelines/train_shipped_model.py pipelines/configs/shipped.toml --chips CHIPS --twins TWINS --out OUT
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lscube import shipping
+from lscube.errors import LscubeError, exit_code
+from lscube.settings import load_curriculum
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("curriculum", type=Path, help="TOML file with [stock] and [school]")
+    parser.add_argument("--chips", type=Path, required=True, help="folder with the NPZ files")
+    parser.add_argument("--twins", type=Path, required=True, help="folder of simulated twins")
+    parser.add_argument("--out", type=Path, required=True, help="folder to make")
+    parser.add_argument("--test", action="store_true", help="score on the test data; do so once")
+    options = parser.parse_args(argv)
+    try:
+        curriculum = load_curriculum(options.curriculum)
+        stocks = shipping.prepare(curriculum, options.chips, options.twins, options.out)
+        models = shipping.train(curriculum, stocks, options.out, print)
+        for model in models:
+            print(f"{model.folder.name}: threshold {model.card.threshold:g}, {model.card.scores}")
+        if options.test:
+            shipping.test(curriculum, models, options.chips, options.twins)
+    except LscubeError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return exit_code(error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
