@@ -90,6 +90,7 @@ def test_they_are_small_and_whole_and_say_what_they_are(name):
     path = model.folder / WEIGHTS
     assert path.stat().st_size < 25e6
     assert digest(path) == model.card.sha256
+    assert model.missing() is None
     assert set(model.card.optional_branches) == {"pre", "topography"}
     assert any("licence" in text for text in model.card.data)
     assert model.card.limits

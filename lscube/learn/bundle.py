@@ -76,7 +76,7 @@ class LoadedModel:
 
     def missing(self) -> str | None:
         """Say what this process lacks to predict with it; None where nothing is missing."""
-        path = self.folder / NETWORK
+        path = network_file(self.folder)
         if not path.is_file():
             return f"there is no file {path}"
         if (found := digest(path)) != self.card.sha256:
@@ -136,6 +136,11 @@ def _read_network(folder: Path, sha256: str) -> Any:
         ) from error
 
 
+def network_file(folder: Path) -> Path:
+    """The network's file in a model's folder: weights alone, or a Keras file."""
+    return folder / (WEIGHTS if (folder / WEIGHTS).is_file() else NETWORK)
+
+
 def digest(path: Path) -> str:
     """sha256 of a file, in hexadecimal."""
     with path.open("rb") as file:
@@ -144,7 +149,7 @@ def digest(path: Path) -> str:
 
 def _check_digest(folder: Path, expected: str) -> Path:
     """The network's file, after a look at its content."""
-    path = folder / (WEIGHTS if (folder / WEIGHTS).is_file() else NETWORK)
+    path = network_file(folder)
     if not path.is_file():
         raise ModelError(f"Expected a network at {path}, found none; train or copy it again.")
     found = digest(path)
