@@ -24,6 +24,7 @@ width = 0.05
 batch_size = 4
 epochs = 2
 examinations = 1
+settling = 2
 learning_rate = 5e-3
 recipe = { twin_share = 0.25 }
 """

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     type=PATH,
     required=True,
     multiple=True,
-    help="Folder of a saved model; several give their mean and spread.",
+    help="Folder of a saved model, or standard or light, which come with lscube; several give their mean and "
+    "spread.",
 )
 @click.option(
     "--out",

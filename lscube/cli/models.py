@@ -12,11 +12,14 @@ from lscube.cli.options import PATH, JobOptions, job_options
 
 if TYPE_CHECKING:
     from lscube.learn import Card
+    from lscube.learn.card import Evaluation
 
 
 @click.command()
 @job_options
-@click.option("--from", "parent", type=PATH, help="Saved model to begin from (fine-tuning).")
+@click.option(
+    "--from", "parent", type=PATH, help="Saved model to begin from (fine-tuning), or standard."
+)
 @click.option(
     "--chips",
     type=PATH,
@@ -75,6 +78,7 @@ def show(path: Path) -> None:
     \b
     Example:
       lscube model show model
+      lscube model show standard
     """
     from lscube.learn import load_model
 
@@ -101,6 +105,16 @@ def import_(file: Path, out: Path, resolution: float) -> None:
     click.echo(f"Wrote {out}: {made.card.origin}")
 
 
+def _worth(found: Evaluation) -> str:
+    """Scores with their intervals."""
+    parts = []
+    for name, value in found.scores.items():
+        low, high = found.intervals.get(name, (None, None))
+        interval = "" if low is None else f" ({low:.2f} to {high:.2f})"
+        parts.append(f"{name.replace('_', ' ')} {value:.3f}{interval}")
+    return ", ".join(parts)
+
+
 def _describe(card: Card) -> list[tuple[str, str]]:
     """Lines of a card: what it is, and what of."""
     bands = {"pre": card.pre_bands, "post": card.post_bands, "topography": ("slope", "hillshade")}
@@ -112,6 +126,10 @@ def _describe(card: Card) -> list[tuple[str, str]]:
         ("threshold", f"{card.threshold:g}"),
         ("calibration", "" if card.calibration is None else card.calibration.describe()),
         ("scores", ", ".join(f"{name} {value:.4g}" for name, value in card.scores.items())),
+        ("needs not", ", ".join(card.optional_branches)),
+        *(("tested on", f"{name}: {_worth(found)}") for name, found in card.evaluations.items()),
+        *(("data", text) for text in card.data),
+        *(("not tested", text) for text in card.limits),
     ]
     for event in card.events:
         split = event.split

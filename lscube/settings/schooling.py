@@ -58,6 +58,9 @@ class School(Settings):
     """Momentum of the moving average of weights that is kept."""
     examinations: int = Field(8, ge=1)
     """How often, evenly over the second half, the average is examined; the best is kept."""
+    settling: int = Field(24, ge=0)
+    """Batches that batch normalisation counts anew on at the end: a short training's averaged weights are far
+    from those that it saw."""
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     """Keras policy."""
     seed: int = Field(0, ge=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,7 +100,18 @@ class Desk:
         )
         for variable, value in zip(self.network.variables, watch.best_weights, strict=True):
             variable.assign(value)
+        settle(self.network, self._batches(school))
         return watch.best
+
+    def _batches(self, school: School) -> Iterator[dict[str, Any]]:
+        """The network's inputs, of the epoch after the last."""
+        drawn = draw(self.stock, school.recipe, school.batch_size, school.seed, school.epochs)
+        for batch in drawn[: school.settling]:
+            made = self.model.augmentation(
+                {name: keras.ops.convert_to_tensor(part) for name, part in batch.items()}
+            )
+            made.pop("labels")
+            yield made
 
     def predict(self, inputs: dict[str, Any]) -> Any:
         """Main output of a batch."""
