@@ -331,5 +331,7 @@ def test_workers_fit_into_their_limits():
     assert options["nthreads"] == quantity(limits["cpus"])
     assert 0.85 < quantity(options["memory_limit"]) / quantity(limits["memory"]) < 0.97
     assert options["scheduler"] == "tcp://scheduler:8786"
-    assert SERVICES["map-on-cluster"]["command"][-1] == options["scheduler"]
+    client = parse(SERVICES["map-on-cluster"]["command"])
+    assert client["cluster"] == options["scheduler"]
+    assert client["workers"] == 2  # as many as the README starts
     assert parse(SERVICES["scheduler"]["command"])["port"] == "8786"

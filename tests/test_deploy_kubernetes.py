@@ -286,6 +286,21 @@ def test_a_wrong_command_is_refused(words):
         parse(words)
 
 
+@pytest.mark.parametrize(
+    ("client", "cluster"),
+    [
+        (("Job", "lscube-map-on-cluster"), ("DaskCluster", "lscube")),
+        (("DaskJob", "lscube-map-dask"), ("DaskJob", "lscube-map-dask")),
+    ],
+)
+def test_jobs_wait_for_their_workers(client, cluster):
+    """Else they begin with the first one, and give it as much as one can take."""
+    (words,) = [pod.arguments for pod in pods(named(*client)) if pod.arguments[0] == "lscube"]
+    spec = named(*cluster)["spec"]
+    options = parse([word.replace("$(DASK_SCHEDULER_ADDRESS)", "tcp://host:8786") for word in words])
+    assert options["workers"] == spec.get("cluster", {"spec": spec})["spec"]["worker"]["replicas"]
+
+
 @PODS
 def test_images_are_those_of_the_dockerfile(pod):
     image = IMAGE.fullmatch(pod.container["image"])
@@ -327,6 +342,8 @@ def test_the_job_is_one(tmp_path):
     (tmp_path / "job.toml").write_text(named("ConfigMap", "lscube-job")["data"]["job.toml"])
     job = load_job(tmp_path / "job.toml")
     assert job.event.id == "iburi-2018"
+    assert job.cluster.where == "threads", "pods say themselves where they run"
+    assert job.cluster.wait >= 900, "a node may have to come and to pull an image"
     for pod in all_pods():
         for word in pod.arguments:
             if word.startswith("--out=") and "$(RUN)" not in word:
