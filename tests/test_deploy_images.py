@@ -318,6 +318,8 @@ def test_services(name):
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["user"] == "10001:10001"
+    assert "/tmp" in service["volumes"]
+    assert "tmpfs" not in service, "what is spilled there stays in memory"
     for port in service.get("ports", []):
         assert port.startswith("127.0.0.1:")
     for needed in service.get("depends_on", {}):
@@ -333,5 +335,7 @@ def test_workers_fit_into_their_limits():
     assert options["scheduler"] == "tcp://scheduler:8786"
     client = parse(SERVICES["map-on-cluster"]["command"])
     assert client["cluster"] == options["scheduler"]
-    assert client["workers"] == 2  # as many as the README starts
+    assert client["workers"] == worker["deploy"]["replicas"]
+    advice = (DEPLOY / "README.md").read_text().split("worker with four threads ")[1]
+    assert quantity(advice.split(";")[0].replace(" GiB", "Gi")) == quantity(limits["memory"])
     assert parse(SERVICES["scheduler"]["command"])["port"] == "8786"
