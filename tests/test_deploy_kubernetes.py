@@ -526,8 +526,9 @@ def worker_ports(workers: list[Pod]) -> set[int]:
     ports = set()
     for pod in workers:
         options = parse([word.replace("$(DASK_WORKER_NAME)", "w") for word in pod.arguments])
-        assert options["worker_port"] and options["nanny_port"], "they would be chosen by chance"
-        ports |= {int(options["worker_port"]), int(options["nanny_port"])}
+        fixed = {options["worker_port"], options["nanny_port"]}
+        assert None not in fixed, "they would be chosen by chance"
+        ports |= {int(port) for port in fixed}
         ports.add(int(options["dashboard_address"].removeprefix(":")))
     return ports
 
