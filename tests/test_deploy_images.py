@@ -14,6 +14,7 @@ import compose_spec
 import pytest
 import yaml
 
+from lscube.cluster import worker_environment
 from lscube.cube.opening import GDAL_SETTINGS
 from tests.deploying import DEPLOY, IMAGE, ROOT, parse, quantity
 
@@ -137,10 +138,7 @@ def test_environment(target):
 
 
 def test_environment_is_what_workers_get_everywhere():
-    cluster = pytest.importorskip("lscube.cluster")
-    if not hasattr(cluster, "worker_environment"):
-        pytest.skip("this lscube does not tell what workers get")
-    assert cluster.worker_environment().items() <= environment("cpu").items()
+    assert worker_environment().items() <= environment("cpu").items()
 
 
 def extras(target: str) -> set[str]:

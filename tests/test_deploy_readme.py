@@ -115,12 +115,7 @@ def check_gateway(words: list[str]) -> None:
 
 
 def check_lscube(words: list[str]) -> None:
-    try:
-        parse(words)
-    except CommandError as error:
-        if "--cluster" in str(error):
-            pytest.skip("this lscube has no --cluster yet")
-        raise
+    parse(words)
 
 
 def check_copy(words: list[str]) -> None:
