@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from lscube.cluster import worker_environment
+from lscube.cluster.hpc import job_options
+from lscube.settings import make_cluster
 from tests.deploying import DEPLOY, parse
 from tests.scenes import EVENT_TIME, inner_area, simple_event
 from tests.test_mapping import save_tiny
@@ -241,10 +243,13 @@ def configured():
 def test_jobs_of_dask_jobqueue(configured):
     from dask_jobqueue.slurm import SLURMJob
 
-    script = SLURMJob(scheduler="tcp://host:8786", name="w").job_script()
+    options = job_options(make_cluster({"where": "hpc"}), "slurm")
+    script = SLURMJob(scheduler="tcp://host:8786", name="w", **options).job_script()
     for directive in ("--cpus-per-task=16", "--mem=48G", "-t 04:00:00", "-J lscube"):
         assert f"#SBATCH {directive}\n" in script
     subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    for name, value in worker_environment().items():
+        assert f"export {name}={value}\n" in script
     words = shlex.split(script.splitlines()[-1])
     assert words[:3] == [sys.executable, "-m", "distributed.cli.dask_worker"]
     options = parse(["dask", "worker", *words[3:]])
