@@ -14,6 +14,7 @@ import compose_spec
 import pytest
 import yaml
 
+from lscube.cluster import worker_environment
 from lscube.cube.opening import GDAL_SETTINGS
 from tests.deploying import DEPLOY, IMAGE, ROOT, parse, quantity
 
@@ -137,10 +138,7 @@ def test_environment(target):
 
 
 def test_environment_is_what_workers_get_everywhere():
-    cluster = pytest.importorskip("lscube.cluster")
-    if not hasattr(cluster, "worker_environment"):
-        pytest.skip("this lscube does not tell what workers get")
-    assert cluster.worker_environment().items() <= environment("cpu").items()
+    assert worker_environment().items() <= environment("cpu").items()
 
 
 def extras(target: str) -> set[str]:
@@ -318,6 +316,8 @@ def test_services(name):
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["user"] == "10001:10001"
+    assert "/tmp" in service["volumes"]
+    assert "tmpfs" not in service, "what is spilled there stays in memory"
     for port in service.get("ports", []):
         assert port.startswith("127.0.0.1:")
     for needed in service.get("depends_on", {}):
@@ -331,5 +331,9 @@ def test_workers_fit_into_their_limits():
     assert options["nthreads"] == quantity(limits["cpus"])
     assert 0.85 < quantity(options["memory_limit"]) / quantity(limits["memory"]) < 0.97
     assert options["scheduler"] == "tcp://scheduler:8786"
-    assert SERVICES["map-on-cluster"]["command"][-1] == options["scheduler"]
+    client = parse(SERVICES["map-on-cluster"]["command"])
+    assert client["cluster"] == options["scheduler"]
+    assert client["workers"] == worker["deploy"]["replicas"]
+    advice = (DEPLOY / "README.md").read_text().split("worker with four threads ")[1]
+    assert quantity(advice.split(";")[0].replace(" GiB", "Gi")) == quantity(limits["memory"])
     assert parse(SERVICES["scheduler"]["command"])["port"] == "8786"

@@ -8,9 +8,12 @@ import pytest
 import yaml
 
 from lscube.cli import main
-from tests.deploying import DEPLOY, KUBERNETES, ROOT, CommandError, manifests, parse
+from lscube.cluster import cluster_spec
+from lscube.settings import make_cluster
+from tests.deploying import DEPLOY, KUBERNETES, ROOT, CommandError, manifests, named, parse
 from tests.scenes import EVENT_TIME, inner_area, simple_event
 from tests.test_deploy_images import SERVICES, STAGES
+from tests.test_deploy_kubernetes import MAKER
 from tests.test_deploy_slurm import GIVEN
 from tests.test_mapping import save_tiny
 
@@ -65,7 +68,7 @@ def check_kubectl(words: list[str]) -> None:
     if "--kustomize" in words:
         assert (ROOT / option(words, "--kustomize") / "kustomization.yaml").is_file()
     if "--namespace" in words:
-        assert option(words, "--namespace") == "lscube"
+        assert option(words, "--namespace") in ("lscube", "daskhub")
     if words[1] == "logs":
         kind, name = words[-1].split("/")
         assert (kind, name) in {(d["kind"].lower(), d["metadata"]["name"]) for d in manifests()}
@@ -112,12 +115,7 @@ def check_gateway(words: list[str]) -> None:
 
 
 def check_lscube(words: list[str]) -> None:
-    try:
-        parse(words)
-    except CommandError as error:
-        if "--cluster" in str(error):
-            pytest.skip("this lscube has no --cluster yet")
-        raise
+    parse(words)
 
 
 def check_copy(words: list[str]) -> None:
@@ -136,6 +134,7 @@ CHECKS = {
     "cp": check_copy,
     "python3": lambda words: None if words[1:3] == ["-m", "venv"] else pytest.fail("not known"),
     "mkdir": lambda words: None,
+    "export": lambda words: None,  # run in test_deploy_gateway
     ".": lambda words: None,  # activates an environment
 }
 
@@ -191,6 +190,27 @@ def test_commands_of_the_laptop(tmp_path, monkeypatch, capsys):
             ran.append(words[1])
     assert ran == ["predict"]
     assert open_map("probability.zarr")["probability"].notnull().any()
+
+
+def block(language: str) -> str:
+    """The one block of the README in a language."""
+    (found,) = re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+    return found
+
+
+def test_a_job_that_makes_its_own_cluster():
+    said = tomllib.loads(block("toml"))["cluster"]
+    spec = cluster_spec(make_cluster(said))["spec"]
+    assert spec["worker"]["replicas"] == 4
+    (container,) = spec["worker"]["spec"]["containers"]
+    assert container["image"] == said["image"]
+    assert {"secretRef": {"name": "lscube-object-store"}} in container["envFrom"]
+    pod = yaml.safe_load(block("yaml"))
+    assert pod["metadata"]["labels"] == MAKER  # what these reach is held in test_deploy_kubernetes
+    assert pod["spec"]["automountServiceAccountToken"] is True
+    named("ServiceAccount", pod["spec"]["serviceAccountName"])
+    subjects = named("RoleBinding", "lscube-clusters")["subjects"]
+    assert pod["spec"]["serviceAccountName"] in {subject["name"] for subject in subjects}
 
 
 def test_what_is_not_run_is_said():

@@ -14,6 +14,9 @@ import dask
 import pytest
 import yaml
 
+from lscube.cluster import worker_environment
+from lscube.cluster.hpc import job_options
+from lscube.settings import make_cluster
 from tests.deploying import DEPLOY, parse
 from tests.scenes import EVENT_TIME, inner_area, simple_event
 from tests.test_mapping import save_tiny
@@ -26,18 +29,19 @@ BIN = Path(sys.executable).parent
 SRUN = """#!/usr/bin/env bash
 echo "srun $*" >> "$CALLS"
 while [[ "$1" == -* ]]; do shift; done
-[ "$1" = dask ] && set -- "$@" --host 127.0.0.1 --dashboard-address 127.0.0.1:0
+[[ " $* " == *" dask "* ]] && set -- "$@" --host 127.0.0.1 --dashboard-address 127.0.0.1:0
 exec "$@"
 """
 TELLING = """#!/usr/bin/env bash
 echo "$(basename "$0") $*" >> "$CALLS"
 """
 # Stands in for lscube: ends with a code, or waits to be ended.
-COMMAND = """#!/usr/bin/env bash
+COMMAND = f"""#!/usr/bin/env bash
+[ "$1" = cluster ] && exec "{sys.executable}" -m lscube "$@"
 echo "lscube $*" >> "$CALLS"
 trap 'echo ended >> "$CALLS"; exit 143' TERM
-[ -n "${WAITS:-}" ] && { touch "$WAITS"; while true; do sleep 0.05; done; }
-exit "${CODE:-0}"
+[ -n "${{WAITS:-}}" ] && {{ touch "$WAITS"; while true; do sleep 0.05; done; }}
+exit "${{CODE:-0}}"
 """
 # What Slurm sets for a script; the last one is easily taken for a variable of one's own.
 SCALE = {
@@ -154,17 +158,29 @@ def test_a_map_on_one_node_ends_as_the_command_does(stand_in, tmp_path, code):
     assert "scontrol" not in stand_in.read_text()
 
 
-def test_a_map_that_runs_out_of_time_is_queued_again(stand_in, tmp_path):
-    waits = tmp_path / "waits"
-    process = start("map.sbatch", tmp_path, WAITS=str(waits), **GIVEN)
+def end_by(name, folder):
+    """Start the script for one node, and send it a signal while the map is made; gives the exit code."""
+    waits = folder / "waits"
+    process = start("map.sbatch", folder, WAITS=str(waits), **GIVEN)
     while not waits.exists():
         assert process.poll() is None
         time.sleep(0.05)
-    os.kill(process.pid, signal.SIGTERM)  # Slurm's --signal=B:TERM goes to the script alone
+    os.kill(process.pid, name)  # to the script alone
     process.communicate(timeout=30)
-    assert process.returncode == 0
-    assert stand_in.read_text().splitlines()[-2:] == ["ended", "scontrol requeue 17"]
     assert left_over(process) == []
+    return process.returncode
+
+
+def test_a_map_that_runs_out_of_time_is_queued_again(stand_in, tmp_path):
+    (warning,) = re.findall(r"^#SBATCH --signal=B:(\w+)@", (SLURM / "map.sbatch").read_text(), re.M)
+    assert end_by(getattr(signal, f"SIG{warning}"), tmp_path) == 0
+    assert stand_in.read_text().splitlines()[-2:] == ["ended", "scontrol requeue 17"]
+
+
+def test_a_map_that_is_cancelled_stays_so(stand_in, tmp_path):
+    """`scancel` sends what a time limit sends, too: TERM."""
+    assert end_by(signal.SIGTERM, tmp_path) == 143
+    assert stand_in.read_text().splitlines()[-1] == "ended"
 
 
 @pytest.fixture(scope="module")
@@ -192,9 +208,11 @@ def test_a_map_on_nodes(slurm, event, tmp_path):
     assert open_map(str(out))["probability"].notnull().any()
     steps = [shlex.split(line) for line in slurm.read_text().splitlines()]
     for words in steps:
-        at = words.index("dask")
+        env, dask = words.index("env"), words.index("dask")
         assert words[0] == "srun"
-        parse(words[at:])
+        given = dict(word.split("=", 1) for word in words[env + 1 : dask])
+        assert given == worker_environment()
+        parse(words[dask:])
     assert left_over(process) == []
     assert not list(tmp_path.glob(".dask-*"))
 
@@ -204,8 +222,9 @@ def test_a_map_on_nodes_ends_as_the_command_does(stand_in, tmp_path):
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 3, said
     command = shlex.split(stand_in.read_text().splitlines()[-1])
-    assert command[-1].startswith("tcp://")
-    parse(command)
+    options = parse(command)
+    assert options["cluster"].startswith("tcp://")
+    assert str(options["workers"]) == SCALE["SLURM_JOB_NUM_NODES"]
     assert left_over(process) == []
 
 
@@ -224,10 +243,13 @@ def configured():
 def test_jobs_of_dask_jobqueue(configured):
     from dask_jobqueue.slurm import SLURMJob
 
-    script = SLURMJob(scheduler="tcp://host:8786", name="w").job_script()
+    options = job_options(make_cluster({"where": "hpc"}), "slurm")
+    script = SLURMJob(scheduler="tcp://host:8786", name="w", **options).job_script()
     for directive in ("--cpus-per-task=16", "--mem=48G", "-t 04:00:00", "-J lscube"):
         assert f"#SBATCH {directive}\n" in script
     subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    for name, value in worker_environment().items():
+        assert f"export {name}={value}\n" in script
     words = shlex.split(script.splitlines()[-1])
     assert words[:3] == [sys.executable, "-m", "distributed.cli.dask_worker"]
     options = parse(["dask", "worker", *words[3:]])

@@ -11,6 +11,8 @@ import os
 
 from dask_gateway_server.options import Float, Integer, Options
 
+from lscube.cluster import worker_environment
+
 c = get_config()  # noqa: F821 (dask-gateway gives it)
 
 c.DaskGateway.backend_class = "dask_gateway_server.backends.local.UnsafeLocalBackend"
@@ -34,11 +36,8 @@ c.ClusterConfig.cluster_max_memory = "128 G"
 c.ClusterConfig.idle_timeout = 3600
 c.ClusterConfig.scheduler_memory = "2 G"
 
-# Scenes are read without a listing of their folders; TensorFlow says no more than its warnings.
-c.ClusterConfig.environment = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "TF_CPP_MIN_LOG_LEVEL": "2",
-}
+# As everywhere: processes that TensorFlow survives, GDAL's settings, ...
+c.ClusterConfig.environment = worker_environment()
 
 
 def limits(options):
