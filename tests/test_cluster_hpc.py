@@ -88,6 +88,22 @@ def test_workers_are_jobs_that_are_cancelled_in_the_end(slurm, tmp_path):
         assert line in script.splitlines()
 
 
+def test_a_job_whose_time_is_over_is_submitted_anew(slurm, tmp_path):
+    soon = {"distributed.deploy.lost-worker-timeout": "1s"}
+    with (
+        dask.config.set(soon),
+        connect(ClusterSettings(where="hpc", workers=1, wait=60)) as client,
+    ):
+        (first,) = jobs_of(tmp_path)
+        (address,) = client.nthreads()
+        client.retire_workers([address], close_workers=True)
+        wait_for(lambda: not is_alive(first))
+        wait_for(lambda: len(jobs_of(tmp_path)) == 2)
+        assert client.submit(int, 3, pure=False).result(timeout=60) == 3
+    wait_for(lambda: not any(map(is_alive, jobs_of(tmp_path))))
+    assert len(jobs_of(tmp_path)) == 2
+
+
 def test_settings_count_more_than_the_sites_configuration(slurm):
     given = ClusterSettings(where="hpc", threads=8, memory="32 GB")
     options = job_options(given, "slurm")

@@ -88,11 +88,13 @@ def open_hpc(settings: ClusterSettings, make: Callable[[str], Any] = jobqueue) -
     jobqueue_class = make(system := _known(settings))
     workers = settings.workers or WORKERS
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set(DASK_SETTINGS))
+        stack.enter_context(dask.config.set({**DASK_SETTINGS, **_patience(settings)}))
         try:
             cluster = jobqueue_class(**job_options(settings, system))
             stack.callback(_close, cluster)
             cluster.sync(_submit, cluster, workers)
+            # Jobs whose time is over (--lifetime, time limits) are submitted anew.
+            cluster.adapt(minimum_jobs=workers, maximum_jobs=workers)
             client = stack.enter_context(client_of(cluster))
         except (OSError, RuntimeError, ValueError) as error:
             raise cannot_start(
@@ -101,6 +103,11 @@ def open_hpc(settings: ClusterSettings, make: Callable[[str], Any] = jobqueue) -
             ) from None  # fmt: skip
         look = f"{_SYSTEMS[system][2]}, the jobs' logs, and whether nodes reach {cluster.scheduler_address}"
         yield Link(client, f"jobs of {system}", workers, look)
+
+
+def _patience(settings: ClusterSettings) -> dict[str, object]:
+    """Jobs that are submitted anew may wait in the queue for as long as the first ones may."""
+    return {"distributed.scheduler.no-workers-timeout": f"{max(1800, round(settings.wait))}s"}
 
 
 async def _submit(cluster: Any, jobs: int) -> None:
