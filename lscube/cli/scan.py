@@ -77,9 +77,9 @@ def _show_settings(context: click.Context, given: bool) -> None:
 
 
 def _once(settings: ScanSettings, dry: bool, price: float) -> Outcome:
-    import os
     import time
 
+    from lscube import machine
     from lscube.mapping import Machines
     from lscube.scan.estimating import estimate
     from lscube.scan.outside import opened
@@ -91,7 +91,7 @@ def _once(settings: ScanSettings, dry: bool, price: float) -> Outcome:
             outcome = scan_once(world)
             _tell(outcome)
             return outcome
-        machines = Machines(threads=len(os.sched_getaffinity(0)), price=price)
+        machines = Machines(threads=machine.cores(), price=price)
         outcome = scan_once(world, estimate(machines, click.echo))
         for line in status_lines(world.state.records().values()):
             click.echo(line)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lscube import machine
 from lscube.cluster.link import Link, cannot_start, client_of
 from lscube.cluster.workers import DASK_SETTINGS, resources, worker_environment
 from lscube.settings import ClusterSettings, bytes_of
@@ -46,9 +46,8 @@ class Shares:
 
 def this_machine(gpus: Path = Path("/proc/driver/nvidia/gpus")) -> Machine:
     """Look at this machine."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     found = sum(1 for _ in gpus.iterdir()) if gpus.is_dir() else 0
-    return Machine(len(os.sched_getaffinity(0)), memory, found)
+    return Machine(machine.cores(), machine.memory(), found)
 
 
 def share_out(settings: ClusterSettings, machine: Machine) -> Shares:
@@ -70,12 +69,12 @@ def open_local(settings: ClusterSettings) -> Iterator[Link]:
     import dask
     import distributed
 
-    machine = this_machine()
-    shares = share_out(settings, machine)
+    found = this_machine()
+    shares = share_out(settings, found)
     workers = {
         number: {
             "cls": distributed.Nanny,
-            "options": _options(settings, shares, _gpu(number, settings, machine)),
+            "options": _options(settings, shares, _gpu(number, settings, found)),
         }
         for number in range(shares.workers)
     }

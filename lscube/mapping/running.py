@@ -138,7 +138,7 @@ class Workers:
         if self._in_flight is not None:
             return self._in_flight
         try:
-            threads = sum(self.client.nthreads().values())
+            threads: int = sum(self.client.nthreads().values())
         except OSError:  # `wait` says that the scheduler is gone
             threads = 0
         # A region keeps some 16 threads busy; one more, so that none waits for the last of a region.
