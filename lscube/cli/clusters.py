@@ -30,12 +30,11 @@ class ClusterOptions:
     image: str | None
 
     def settings(self, section: ClusterSettings | None = None) -> ClusterSettings:
-        """A job's [cluster], with what was given here; --cluster takes its place as a whole."""
+        """A job's [cluster], with what was given here; of another --cluster's, only what that heeds."""
         from lscube.settings import make_cluster
+        from lscube.settings.cluster import chosen
 
-        said = {} if section is None else section.model_dump(exclude_defaults=True)
-        if self.cluster is not None:
-            said = {"where": self.cluster, **{k: v for k, v in said.items() if k == "wait"}}
+        said = chosen(section, self.cluster)
         given = {
             "workers": self.workers,
             "threads": self.worker_threads,
