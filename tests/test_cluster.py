@@ -146,6 +146,7 @@ import rasterio
 with rasterio.Env():
     gdal = get_gdal_config("GDAL_CACHEMAX"), get_gdal_config("GDAL_DISABLE_READDIR_ON_OPEN")
 names = ("worker.resources", "worker.multiprocessing-method", "scheduler.allowed-failures",
+         "scheduler.no-workers-timeout",
          "comm.timeouts.connect", "comm.retry.count")
 print(json.dumps([[dask.config.get("distributed." + name) for name in names], gdal]))
 """
@@ -155,7 +156,7 @@ print(json.dumps([[dask.config.get("distributed." + name) for name in names], gd
         env={**os.environ, **variables},
     )  # fmt: skip
     dask_has, gdal_has = json.loads(done.stdout)
-    assert dask_has == [{"GPU": 1}, "spawn", 10, "60s", 3]
+    assert dask_has == [{"GPU": 1}, "spawn", 10, "30m", "60s", 3]
     assert gdal_has == [128 * 2**20, "EMPTY_DIR"]
     assert "DASK_DISTRIBUTED__WORKER__RESOURCES" not in worker_environment()
     assert worker_arguments(gpu=True)[-2:] == ["--resources", "GPU=1"]
@@ -169,13 +170,16 @@ def test_reads_are_set_up_the_same_in_workers_and_elsewhere():
     )
 
 
-def test_the_environment_can_be_printed_in_three_forms(capsys):
+def test_the_environment_can_be_printed_in_four_forms(capsys):
     def printed(style):
         assert main(["cluster", "settings", "--gpu", "--as", style]) == 0
         return capsys.readouterr().out
 
     expected = worker_environment(gpu=True)
     assert dict(line.split("=", 1) for line in printed("env").splitlines()) == expected
+    script = f"{printed('shell')}env"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert {f"{name}={value}" for name, value in expected.items()} <= set(done.stdout.splitlines())
     assert json.loads(printed("json")) == expected
     listed = yaml.safe_load(printed("yaml"))
     assert {entry["name"]: entry["value"] for entry in listed} == expected
