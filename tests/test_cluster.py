@@ -22,13 +22,13 @@ from lscube.cluster import (
     worker_arguments,
     worker_environment,
 )
-from lscube.cluster.local import Machine, Shares, share_out
+from lscube.cluster.local import Machine, Shares, open_local, share_out, this_machine
 from lscube.errors import ClusterError, ModelError, SettingsError
 from lscube.settings import ClusterSettings, bytes_of, make_cluster, make_job
 from tests.clusters import is_alive, local_client
 
 ONE = ClusterSettings(where="local", workers=1, threads=1, memory="2 GB")
-BIG = Machine(cores=16, memory=64 * 10**9, gpus=2)
+BIG = Machine(cores=16, memory=64 * 10**9, gpus=("0", "1"))
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,30 @@ def client():
 
 
 # What is asked for.
+
+
+@pytest.mark.parametrize(
+    ("variable", "seen"),
+    [
+        (None, ("0", "1")),
+        ("1", ("1",)),
+        ("", ()),
+        ("GPU-8a5c, 3", ("GPU-8a5c", "3")),
+        ("1,-1,0", ("1",)),
+    ],
+)
+def test_gpus_are_those_that_this_process_may_use(tmp_path, variable, seen):
+    for name in ("0000:01:00.0", "0000:02:00.0"):
+        (tmp_path / name).mkdir()
+    environment = {} if variable is None else {"CUDA_VISIBLE_DEVICES": variable}
+    assert this_machine(tmp_path, environment).gpus == seen
+    assert this_machine(tmp_path / "none", {}).gpus == ()
+
+
+def test_without_a_gpu_none_is_given_to_workers():
+    opener = open_local(ClusterSettings(where="local", gpu=True), lambda: Machine(2, 10**10, ()))
+    with pytest.raises(ClusterError, match=r"Expected a GPU of NVIDIA's .* found none"), opener:
+        pass
 
 
 def test_by_default_threads_of_this_process_compute():
@@ -62,7 +86,7 @@ def test_a_machine_is_shared_out(given, shares):
 
 
 def test_a_small_machine_has_one_worker():
-    assert share_out(ClusterSettings(where="local"), Machine(2, 8, 0)) == Shares(1, 2, 8)
+    assert share_out(ClusterSettings(where="local"), Machine(2, 8, ())) == Shares(1, 2, 8)
 
 
 @given(st.integers(1, 10**6), st.sampled_from(["", "k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti"]))
@@ -201,7 +225,7 @@ def test_local_workers_are_spawned_processes_with_what_they_need(client):
     assert len({*pids, os.getpid()}) == 3
     assert all(spawned)
     assert [v[1:] for v in variables] == [["2", str(128 * 2**20)]] * 2
-    assert {v[0] for v in variables} == {"0"}  # of one GPU, or none; two would be 0 and 1
+    assert {v[0] for v in variables} == {"0"}
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     assert [(w["nthreads"], w["memory_limit"], w["resources"]) for w in workers] == [
         (1, 2 * 10**9, {"GPU": 1})

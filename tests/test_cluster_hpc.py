@@ -111,6 +111,14 @@ def test_settings_count_more_than_the_sites_configuration(slurm):
     assert "--resources" not in options["worker_extra_args"]
 
 
+def test_what_a_site_left_out_or_set_itself(slurm):
+    own = {"worker-extra-args": ["--death-timeout", "900"], "job-script-prologue": None}
+    with dask.config.set({f"jobqueue.slurm.{name}": value for name, value in own.items()}):
+        options = job_options(ClusterSettings(where="hpc", gpu=True), "slurm")
+    assert options["worker_extra_args"] == ["--death-timeout", "900", "--resources", "GPU=1"]
+    assert all(line.startswith("export ") for line in options["job_script_prologue"])
+
+
 def test_a_job_that_is_refused(slurm, capsys):
     slurm("sbatch", REFUSING)
     settings = ClusterSettings(where="hpc", workers=1, wait=3)

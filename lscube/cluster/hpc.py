@@ -166,10 +166,21 @@ def job_options(settings: ClusterSettings, system: str) -> dict[str, Any]:
     exports = [
         f"export {name}={shlex.quote(v)}" for name, v in worker_environment(settings.gpu).items()
     ]
+    words, prologue = (
+        said.get(name) or [] for name in ("worker-extra-args", "job-script-prologue")
+    )
     return {
         "cores": cores,
         "memory": memory,
         "processes": 1,
-        "worker_extra_args": [*said.get("worker-extra-args", []), *worker_arguments(settings.gpu)],
-        "job_script_prologue": [*said.get("job-script-prologue", []), *exports],
+        "worker_extra_args": [*words, *_unless_said(worker_arguments(settings.gpu), words)],
+        "job_script_prologue": [*prologue, *exports],
     }
+
+
+def _unless_said(arguments: list[str], said: Iterable[str]) -> list[str]:
+    """Pairs of an option and its value, without --death-timeout where the user set one."""
+    if not any(str(word).startswith("--death-timeout") for word in said):
+        return arguments
+    place = arguments.index("--death-timeout")
+    return arguments[:place] + arguments[place + 2 :]
