@@ -7,7 +7,7 @@ from types import FrameType
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """End in good order: what was begun is closed, a cluster, too."""
+    """End in good order, as Ctrl-C does: what is half made is removed, a cluster is closed."""
     sys.exit(128 + number)
 
 
@@ -16,8 +16,6 @@ def run() -> None:
     signal.signal(signal.SIGTERM, _stop)
     # TensorFlow speaks up about this machine's processor on import; its errors still show.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # As Ctrl-C does: what is half made is removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         from lscube.cli import main
 

@@ -7,7 +7,6 @@ event. No pixel of the area to be mapped is read.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import dask
 import numpy as np
 import numpy.typing as npt
 
+from lscube import machine
 from lscube.catalog import Scenes, find_scenes
 from lscube.events import make_event
 from lscube.grid import make_grid, read_area
@@ -77,7 +77,7 @@ def _measure(ensemble: Ensemble, window: int, settings: CubeSettings) -> Calibra
 
     return Calibration(
         device="GPU" if gpus() else "CPU",
-        cores=len(os.sched_getaffinity(0)),
+        cores=machine.cores(),
         window_seconds=min(seconds),  # others on the machine can only add to it
         opened_bytes=opened,
         window_bytes=max(0, _memory("VmHWM") - opened),

@@ -13,7 +13,8 @@ Each message is one sentence that says what was expected, what came and what to 
     │   ├── ModelError      a saved model is missing, damaged or expects another cube
     │   ├── StoreError      a store exists already, is unfinished or cannot be written
     │   │   └── InUseError    another run is at work on it
-    │   └── ClusterError    a Dask cluster does not answer, or is gone
+    │   └── ClusterError    a Dask cluster is not as it must be, or refuses
+    │       └── NoClusterError  it does not answer, is gone, or no worker came: it may later (exit code 1)
     ├── TrainingError       training cannot go on (for example a loss that is not a number)
     ├── IncompleteError     a product lacks parts that failed; the others are kept (exit code 3)
     └── MissingExtraError   an optional dependency is not installed
@@ -69,7 +70,11 @@ class TrainingError(LscubeError):
 
 
 class ClusterError(InputError):
-    """A Dask cluster does not answer, or is gone."""
+    """A Dask cluster is not as it must be, or refuses."""
+
+
+class NoClusterError(ClusterError):
+    """A Dask cluster does not answer, is gone, or no worker came; the same command may succeed later."""
 
 
 class IncompleteError(LscubeError):
@@ -97,4 +102,6 @@ def exit_code(error: LscubeError) -> int:
     """Exit code that an error ends a program with."""
     if isinstance(error, IncompleteError):
         return PARTIAL
+    if isinstance(error, NoClusterError):
+        return FAILURE  # what starts jobs again does so for this one
     return BAD_INPUT if isinstance(error, InputError | MissingExtraError) else FAILURE

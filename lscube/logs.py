@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -89,6 +90,7 @@ def logging_to_stderr(settings: LogSettings) -> Iterator[None]:
     root, before, level = logging.getLogger(), _state.settings, logging.getLogger().level
     handler = _make_handler(settings)
     hook, sys.excepthook = sys.excepthook, _print_redacted
+    thread_hook, threading.excepthook = threading.excepthook, _print_redacted_of_thread
     _state.settings, _state.run = settings, ""
     with _redacting(), _adopted():
         root.addHandler(handler)
@@ -101,6 +103,7 @@ def logging_to_stderr(settings: LogSettings) -> Iterator[None]:
             root.setLevel(level)
             root.removeHandler(handler)
             _state.settings, _state.run = before, ""
+            threading.excepthook = thread_hook
             # An exception on its way out of the program is printed after this.
             if sys.exc_info()[0] is None:
                 sys.excepthook = hook
@@ -181,10 +184,7 @@ class RedactingFactory:
     def __call__(self, *words: Any, **named: Any) -> logging.LogRecord:
         """Make a record; parameters are those of `logging.LogRecord`."""
         record = self._make(*words, **named)
-        try:
-            message = record.getMessage()
-        except (TypeError, ValueError):  # arguments that do not fit: a bug of whoever logs
-            message = f"{record.msg} {record.args}"
+        message = _message_of(record)
         record.msg, record.args = redacted(message), ()
         if record.exc_info and record.exc_info[1] is not None:
             # What formatters find here they do not make themselves.
@@ -192,6 +192,18 @@ class RedactingFactory:
         job = _state.settings.job if _state.settings else ""
         record.job, record.run = job, current_run()
         return record
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    """A record's message; where its arguments do not fit, a bug of whoever logs, they stand behind it."""
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - arguments' own code may raise anything; logging must not
+        pass
+    try:
+        return f"{record.msg} {record.args}"
+    except Exception:  # noqa: BLE001
+        return f"A message that cannot be shown, from {record.pathname}:{record.lineno}"
 
 
 def _traceback_of(error: BaseException) -> str:
@@ -204,6 +216,12 @@ def _print_redacted(
     """Like Python's own, without secrets."""
     text = "".join(traceback.format_exception(kind, error, trace))
     print(redacted(text), end="", file=sys.stderr)
+
+
+def _print_redacted_of_thread(raised: threading.ExceptHookArgs) -> None:
+    """The same for a thread's."""
+    if raised.exc_value is not None and raised.exc_type is not SystemExit:
+        _print_redacted(raised.exc_type, raised.exc_value, raised.exc_traceback)
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:

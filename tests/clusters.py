@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lscube.cluster import connect
+from lscube.cluster.local import Machine, open_local
 from lscube.settings import ClusterSettings
 from tests.servers.processes import HOST, free_port
 
@@ -92,7 +94,9 @@ def is_alive(pid: int) -> bool:
 def local_client() -> Iterator[Any]:
     """Of two workers of lscube's own making, with a GPU each in name."""
     settings = ClusterSettings(where="local", workers=2, threads=1, memory="2 GB", gpu=True)
-    with connect(settings) as client:
+    machine = Machine(2, 4 * 10**9, ("0",))
+    opener = partial(open_local, look=lambda: machine)
+    with connect(settings, openers={"local": opener}) as client:
         yield client
 
 

@@ -22,13 +22,13 @@ from lscube.cluster import (
     worker_arguments,
     worker_environment,
 )
-from lscube.cluster.local import Machine, Shares, share_out
+from lscube.cluster.local import Machine, Shares, open_local, share_out, this_machine
 from lscube.errors import ClusterError, ModelError, SettingsError
 from lscube.settings import ClusterSettings, bytes_of, make_cluster, make_job
 from tests.clusters import is_alive, local_client
 
 ONE = ClusterSettings(where="local", workers=1, threads=1, memory="2 GB")
-BIG = Machine(cores=16, memory=64 * 10**9, gpus=2)
+BIG = Machine(cores=16, memory=64 * 10**9, gpus=("0", "1"))
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,30 @@ def client():
 
 
 # What is asked for.
+
+
+@pytest.mark.parametrize(
+    ("variable", "seen"),
+    [
+        (None, ("0", "1")),
+        ("1", ("1",)),
+        ("", ()),
+        ("GPU-8a5c, 3", ("GPU-8a5c", "3")),
+        ("1,-1,0", ("1",)),
+    ],
+)
+def test_gpus_are_those_that_this_process_may_use(tmp_path, variable, seen):
+    for name in ("0000:01:00.0", "0000:02:00.0"):
+        (tmp_path / name).mkdir()
+    environment = {} if variable is None else {"CUDA_VISIBLE_DEVICES": variable}
+    assert this_machine(tmp_path, environment).gpus == seen
+    assert this_machine(tmp_path / "none", {}).gpus == ()
+
+
+def test_without_a_gpu_none_is_given_to_workers():
+    opener = open_local(ClusterSettings(where="local", gpu=True), lambda: Machine(2, 10**10, ()))
+    with pytest.raises(ClusterError, match=r"Expected a GPU of NVIDIA's .* found none"), opener:
+        pass
 
 
 def test_by_default_threads_of_this_process_compute():
@@ -62,7 +86,7 @@ def test_a_machine_is_shared_out(given, shares):
 
 
 def test_a_small_machine_has_one_worker():
-    assert share_out(ClusterSettings(where="local"), Machine(2, 8, 0)) == Shares(1, 2, 8)
+    assert share_out(ClusterSettings(where="local"), Machine(2, 8, ())) == Shares(1, 2, 8)
 
 
 @given(st.integers(1, 10**6), st.sampled_from(["", "k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti"]))
@@ -146,6 +170,7 @@ import rasterio
 with rasterio.Env():
     gdal = get_gdal_config("GDAL_CACHEMAX"), get_gdal_config("GDAL_DISABLE_READDIR_ON_OPEN")
 names = ("worker.resources", "worker.multiprocessing-method", "scheduler.allowed-failures",
+         "scheduler.no-workers-timeout",
          "comm.timeouts.connect", "comm.retry.count")
 print(json.dumps([[dask.config.get("distributed." + name) for name in names], gdal]))
 """
@@ -155,7 +180,7 @@ print(json.dumps([[dask.config.get("distributed." + name) for name in names], gd
         env={**os.environ, **variables},
     )  # fmt: skip
     dask_has, gdal_has = json.loads(done.stdout)
-    assert dask_has == [{"GPU": 1}, "spawn", 10, "60s", 3]
+    assert dask_has == [{"GPU": 1}, "spawn", 10, "30m", "60s", 3]
     assert gdal_has == [128 * 2**20, "EMPTY_DIR"]
     assert "DASK_DISTRIBUTED__WORKER__RESOURCES" not in worker_environment()
     assert worker_arguments(gpu=True)[-2:] == ["--resources", "GPU=1"]
@@ -169,13 +194,16 @@ def test_reads_are_set_up_the_same_in_workers_and_elsewhere():
     )
 
 
-def test_the_environment_can_be_printed_in_three_forms(capsys):
+def test_the_environment_can_be_printed_in_four_forms(capsys):
     def printed(style):
         assert main(["cluster", "settings", "--gpu", "--as", style]) == 0
         return capsys.readouterr().out
 
     expected = worker_environment(gpu=True)
     assert dict(line.split("=", 1) for line in printed("env").splitlines()) == expected
+    script = f"{printed('shell')}env"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert {f"{name}={value}" for name, value in expected.items()} <= set(done.stdout.splitlines())
     assert json.loads(printed("json")) == expected
     listed = yaml.safe_load(printed("yaml"))
     assert {entry["name"]: entry["value"] for entry in listed} == expected
@@ -197,7 +225,7 @@ def test_local_workers_are_spawned_processes_with_what_they_need(client):
     assert len({*pids, os.getpid()}) == 3
     assert all(spawned)
     assert [v[1:] for v in variables] == [["2", str(128 * 2**20)]] * 2
-    assert {v[0] for v in variables} == {"0"}  # of one GPU, or none; two would be 0 and 1
+    assert {v[0] for v in variables} == {"0"}
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     assert [(w["nthreads"], w["memory_limit"], w["resources"]) for w in workers] == [
         (1, 2 * 10**9, {"GPU": 1})

@@ -88,11 +88,35 @@ def test_workers_are_jobs_that_are_cancelled_in_the_end(slurm, tmp_path):
         assert line in script.splitlines()
 
 
+def test_a_job_whose_time_is_over_is_submitted_anew(slurm, tmp_path):
+    soon = {"distributed.deploy.lost-worker-timeout": "1s"}
+    with (
+        dask.config.set(soon),
+        connect(ClusterSettings(where="hpc", workers=1, wait=60)) as client,
+    ):
+        (first,) = jobs_of(tmp_path)
+        (address,) = client.nthreads()
+        client.retire_workers([address], close_workers=True)
+        wait_for(lambda: not is_alive(first))
+        wait_for(lambda: len(jobs_of(tmp_path)) == 2)
+        assert client.submit(int, 3, pure=False).result(timeout=60) == 3
+    wait_for(lambda: not any(map(is_alive, jobs_of(tmp_path))))
+    assert len(jobs_of(tmp_path)) == 2
+
+
 def test_settings_count_more_than_the_sites_configuration(slurm):
     given = ClusterSettings(where="hpc", threads=8, memory="32 GB")
     options = job_options(given, "slurm")
     assert (options["cores"], options["memory"], options["processes"]) == (8, "32 GB", 1)
     assert "--resources" not in options["worker_extra_args"]
+
+
+def test_what_a_site_left_out_or_set_itself(slurm):
+    own = {"worker-extra-args": ["--death-timeout", "900"], "job-script-prologue": None}
+    with dask.config.set({f"jobqueue.slurm.{name}": value for name, value in own.items()}):
+        options = job_options(ClusterSettings(where="hpc", gpu=True), "slurm")
+    assert options["worker_extra_args"] == ["--death-timeout", "900", "--resources", "GPU=1"]
+    assert all(line.startswith("export ") for line in options["job_script_prologue"])
 
 
 def test_a_job_that_is_refused(slurm, capsys):

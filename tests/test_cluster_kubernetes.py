@@ -1,5 +1,6 @@
 """Kubernetes: the resource that is made, and what becomes of it; without a Kubernetes."""
 
+import asyncio
 from contextlib import contextmanager
 from functools import partial
 from importlib.resources import files
@@ -14,8 +15,9 @@ from distributed.cli.dask_scheduler import main as scheduler_program
 from distributed.cli.dask_worker import main as worker_program
 
 from lscube.cli import main
+from lscube.cli.clusters import ClusterOptions
 from lscube.cluster import cluster_spec, connect, worker_environment
-from lscube.cluster.kubernetes import open_kubernetes
+from lscube.cluster.kubernetes import limited, open_kubernetes
 from lscube.errors import ClusterError
 from lscube.settings import ClusterSettings
 from tests.clusters import error_of
@@ -139,7 +141,7 @@ def test_a_resource_of_the_users_own_is_taken_as_it_is(tmp_path):
             )
 
     opener = partial(open_kubernetes, make=Cluster)
-    own = {"metadata": {"name": "mine"}}
+    own = {"metadata": {"name": "mine"}, "spec": {"worker": {"replicas": 3}}}
     words = r"failed \(RuntimeError: Failed to create .* installed\?\); look whether `kubectl get daskclu"
     with (
         dask.config.set({"kubernetes.custom-cluster-spec": own}),
@@ -148,6 +150,94 @@ def test_a_resource_of_the_users_own_is_taken_as_it_is(tmp_path):
     ):
         pass
     assert made == [own]
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "words"),
+    [
+        ({"spec": {"worker": {}}}, {"workers": 9, "gpu": True}, "found cluster.gpu, cluster.workers beside"),
+        ({"spec": {}}, {}, "a DaskCluster with spec.worker"),
+        ("no/such/file.yaml", {}, "in no/such/file.yaml, but it cannot be read .FileNotFoundError"),
+    ],
+)  # fmt: skip
+def test_a_resource_of_the_users_own_that_does_not_fit(own, given, words):
+    opener = partial(open_kubernetes, make=lambda **given: 1 / 0)
+    settings = ClusterSettings(where="kubernetes", **given)
+    with (
+        dask.config.set({"kubernetes.custom-cluster-spec": own}),
+        pytest.raises(ClusterError, match=words),
+        opener(settings),
+    ):
+        pass
+
+
+def test_of_the_users_own_resource_as_many_workers_are_waited_for_as_it_has(tmp_path):
+    own = tmp_path / "cluster.yaml"
+    own.write_text("metadata: {name: mine}\nspec: {worker: {replicas: 3}}\n")
+    with (
+        distributed.LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as cluster,
+        operator_of(cluster, []) as operator,
+        dask.config.set({"kubernetes.custom-cluster-spec": str(own)}),
+        open_kubernetes(ClusterSettings(where="kubernetes"), make=operator) as link,
+    ):
+        assert link.workers == 3
+
+
+def test_a_namespace_may_be_restricted_and_its_network_closed():
+    """Kubernetes's pod security standard `restricted`; ports 8786 to 8790."""
+    spec = cluster_spec(FULL)["spec"]
+    for part in ("scheduler", "worker"):
+        pod = spec[part]["spec"]
+        (container,) = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    context = worker_program.make_context(
+        "worker", [*spec["worker"]["spec"]["containers"][0]["args"][2:], "s"]
+    )
+    assert (context.params["worker_port"], context.params["nanny_port"]) == ("8789", "8790")
+    assert context.params["dashboard_address"] == ":8788"
+
+
+def test_a_scheduler_that_never_answers_is_given_up_and_deleted():
+    closed = []
+
+    class Waiting:
+        _resource_timeout = 0.05
+
+        async def _create_cluster(self):
+            await asyncio.sleep(3600)
+
+        async def _close(self):
+            closed.append(True)
+
+    with pytest.raises(TimeoutError, match=r"did not answer within 0.05 s"):
+        asyncio.run(limited(Waiting)()._create_cluster())
+    assert closed == [True]
+
+
+def test_the_class_that_is_limited_waits_where_it_is_thought_to():
+    """By dask-kubernetes."""
+    from dask_kubernetes.operator import KubeCluster
+
+    assert asyncio.iscoroutinefunction(KubeCluster._create_cluster)
+    assert asyncio.iscoroutinefunction(KubeCluster._close)
+
+
+def test_another_way_keeps_what_it_can_heed_of_a_jobs_section():
+    def made(cluster, **given):
+        return ClusterOptions(cluster, None, None, None, False, None).settings(
+            ClusterSettings(**given)
+        )
+
+    same = made("kubernetes", where="kubernetes", image="i", secret="s", workers=5)
+    assert (same.image, same.secret, same.workers) == ("i", "s", 5)
+    other = made("gateway", where="kubernetes", image="i", secret="s", workers=5, wait=9)
+    assert (other.image, other.secret, other.workers, other.wait) == ("i", None, None, 9)
+    local = made("local", where="gateway", image="i", options={"colour": "red"}, threads=8)
+    assert local == ClusterSettings(where="local")
 
 
 def test_without_an_image_that_holds_lscube_nothing_is_started():

@@ -1,21 +1,28 @@
 """What a cluster is refused for, each in one sentence, before anything is computed."""
 
-from contextlib import contextmanager
+import threading
+import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import dask
 import distributed
 import pytest
 
 from lscube.cli import main
 from lscube.cluster import Link, ask, check_folder, connect
+from lscube.cluster.address import open_address
 from lscube.cluster.versions import check_versions
-from lscube.errors import ClusterError, ModelError
+from lscube.errors import ClusterError, ModelError, NoClusterError, exit_code
 from lscube.learn import LoadedModel
 from lscube.learn.bundle import NETWORK, digest
+from lscube.mapping.layout import Region
+from lscube.mapping.running import Running, Workers, run_regions
 from lscube.mapping.workers import check_models
 from lscube.settings import ClusterSettings
-from tests.clusters import error_of, local_client, scheduler, worker
+from tests.clusters import error_of, local_client, scheduler, started, worker
 from tests.map_job import CARD, StandIn
+from tests.servers.processes import free_port
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +210,67 @@ def test_a_worker_that_cannot_answer(client):
         ask(client, fail)
     with pytest.raises(ModelError, match="Expected this"):
         ask(client, refuse)
+
+
+def test_workers_that_are_gone_for_long_end_the_job():
+    @contextmanager
+    def opener(settings):
+        with (
+            dask.config.set({"distributed.scheduler.no-workers-timeout": "500ms"}),
+            distributed.LocalCluster(
+                n_workers=1, processes=False, dashboard_address="127.0.0.1:0"
+            ) as cluster,
+            distributed.Client(cluster, set_as_default=False) as client,
+        ):
+            yield Link(client, "a cluster", 1, "the sky")
+
+    words = (
+        r"Expected workers of a cluster to the end of the job, but for 0.5 s none could .* the sky"
+    )
+
+    def run():
+        with connect("local", openers={"local": opener}) as client:
+            client.retire_workers(list(client.nthreads()))
+            region = Region(0, 0, slice(1), slice(1))
+            run_regions([region], lambda region: dask.delayed(int)(3), print, Running(client))
+
+    with pytest.raises(NoClusterError, match=words):
+        run()
+
+
+def test_regions_in_flight_follow_the_workers_that_are_there():
+    workers = {"tcp://a:1": 16}
+
+    class Client:
+        def nthreads(self):
+            return workers
+
+    backend, fixed = Workers(Client(), None), Workers(Client(), 7)
+    assert (backend.in_flight, fixed.in_flight) == (2, 7)
+    workers |= {f"tcp://b:{port}": 16 for port in range(9)}
+    assert (backend.in_flight, fixed.in_flight) == (11, 7)
+
+
+def test_what_may_pass_is_another_exit_code_than_bad_input():
+    assert [exit_code(kind("")) for kind in (NoClusterError, ClusterError)] == [1, 2]
+
+
+def test_a_scheduler_may_come_as_late_as_was_said(tmp_path):
+    port, begun = free_port(), []
+
+    def begin():
+        begun.append(time.monotonic())
+        words = ["scheduler", "--host", "127.0.0.1", "--port", str(port)]
+        begun.append(stack.enter_context(started(tmp_path, words)))
+
+    with ExitStack() as stack:
+        timer = threading.Timer(2, begin)
+        timer.start()
+        settings = ClusterSettings(where=f"tcp://127.0.0.1:{port}", wait=40)
+        with open_address(settings) as link:
+            assert link.client.nthreads() == {}
+        timer.join()
+        assert begun
 
 
 def test_any_opener_is_closed_after_a_failure():

@@ -14,7 +14,7 @@ PACKAGE = Path(lscube.__file__).parent
 # Every room may use these; they import nothing of lscube but each other.
 FOUNDATION = {
     *("drawing", "errors", "settings", "files", "scores", "probabilities", "manifest", "markup"),
-    *("redaction", "logs", "metrics"),
+    *("redaction", "logs", "metrics", "machine"),
 }
 
 ROOMS = {
@@ -26,6 +26,7 @@ ROOMS = {
     "probabilities": set(),
     "manifest": set(),
     "markup": set(),
+    "machine": set(),
     "redaction": set(),
     "logs": set(),
     "metrics": set(),

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import warnings
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lscube import jobs
-from lscube.cli import main
+from lscube.cli import lscube, main
 from lscube.logs import LogSettings, belongs_to, current_run, logging_to_stderr, say
 from lscube.products import run_id
 from lscube.settings import make_job
@@ -69,6 +70,54 @@ def test_an_exception_comes_with_its_trace(lines):
     (line,) = lines()
     assert (line["level"], line["error"]) == ("error", "ZeroDivisionError")
     assert "test_logs.py" in line["trace"]
+
+
+class Unspeakable:
+    def __str__(self):
+        raise LookupError
+
+
+@pytest.mark.parametrize(
+    "given", [("%(a)s", {"b": 1}), ("%d", "x"), ("%s", Unspeakable()), (Unspeakable(),)]
+)
+def test_a_line_that_cannot_be_made_does_no_harm(lines, given):
+    with logging_to_stderr(JOB):
+        logging.getLogger("a.library").warning(*given)
+    (line,) = lines()
+    assert line["message"]
+
+
+def test_what_ends_a_thread_is_printed_without_secrets(capsys):
+    def fail():
+        raise ValueError(SIGNED)
+
+    with logging_to_stderr(JOB):
+        thread = threading.Thread(target=fail)
+        thread.start()
+        thread.join()
+    said = capsys.readouterr().err
+    assert "ValueError: https://a.blob" in said
+    assert "Zq4711word" not in said
+
+
+def test_a_wrong_command_line_is_repeated_without_secrets(capsys):
+    assert main([SIGNED]) == 2
+    said = capsys.readouterr().err
+    assert "No such command" in said
+    assert "Zq4711word" not in said
+
+
+def test_a_signal_ends_a_job_with_its_own_exit_code(lines):
+    @lscube.command("stopped")
+    def stopped():
+        sys.exit(143)
+
+    try:
+        with pytest.raises(SystemExit):
+            main(["--log", "json", "stopped"])
+    finally:
+        del lscube.commands["stopped"]
+    assert lines()[-1]["exit_code"] == 143
 
 
 def test_as_text_fields_follow_the_message(capsys):

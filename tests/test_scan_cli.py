@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lscube.cli import main
+from lscube.cli.scan import _stop
 from lscube.errors import PARTIAL
 from lscube.mapping import Machines, MapPlan
 from lscube.scan.estimating import estimate
@@ -230,6 +232,26 @@ def test_a_signal_ends_the_watch(config, number):
         process.wait()
     assert process.returncode == 0
     assert "Stopping after this pass" in said
+
+
+def test_a_second_signal_ends_it_at_once_but_in_good_order():
+    """What is open is closed: by an exception, not by the system."""
+    stop, before = threading.Event(), signal.getsignal(signal.SIGTERM)
+    try:
+        _stop(stop, signal.SIGTERM)
+        assert stop.is_set()
+        with pytest.raises(SystemExit) as end:
+            signal.raise_signal(signal.SIGTERM)
+        assert end.value.code == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_where_it_runs_can_be_said_as_for_other_commands(config, capsys):
+    assert scan(config, "--workers", "2") == 2
+    assert "workers is of no use with where = 'threads'" in capsys.readouterr().err
+    # Without anything to map no cluster is asked for.
+    assert scan(config, "--cluster", "tcp://127.0.0.1:9") == 0
 
 
 def test_metrics_follow_from_what_is_remembered(folder, tmp_path):

@@ -1,6 +1,7 @@
 """What becomes of events, step by step: found, declined, followed, mapped, revised, taken back, ended."""
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -43,6 +44,28 @@ def catalogue(folder, tmp_path) -> Catalogue:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+def test_a_cluster_is_there_only_while_a_map_is_made(folder, catalogue, clock, tmp_path):
+    seen = []
+
+    @contextmanager
+    def connect():
+        seen.append("begun")
+        yield None
+        seen.append("ended")
+
+    world = world_of(folder, tmp_path, catalogue, Feed(), clock, connect=connect, at=seen.append)
+    scan_once(world)  # nothing to map yet
+    assert {"begun", "ended"}.isdisjoint(seen)
+    catalogue.arrive("after-1")
+    scan_once(world)
+    during = seen[seen.index("begun") + 1 : seen.index("ended")]
+    assert set(during) == {"region usgs-us1 0001"}
+    assert seen[-1] != "ended"
+    before = seen.count("begun")
+    scan_once(world)  # nothing came
+    assert seen.count("begun") == before == 1
 
 
 def test_an_event_becomes_a_map_that_improves_until_all_is_clear(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import time
 from collections.abc import Sequence
@@ -120,15 +121,26 @@ for _command in (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code (0 success, 1 failure, 2 bad input, 3 incomplete)."""
     with _Session() as session:
-        session.code = _run(None if argv is None else list(argv), session)
+        try:
+            session.code = _run(None if argv is None else list(argv), session)
+        except SystemExit as end:  # a signal
+            session.code = end.code if isinstance(end.code, int) else FAILURE
+            raise
     return session.code
+
+
+def _show(error: click.ClickException) -> None:
+    """Like Click's own, without secrets: what was typed wrongly is repeated."""
+    shown = io.StringIO()
+    error.show(shown)
+    click.echo(redacted(shown.getvalue()), nl=False, err=True)
 
 
 def _run(argv: list[str] | None, session: _Session) -> int:
     try:
         code = lscube.main(args=argv, prog_name="lscube", standalone_mode=False, obj=session)
     except click.ClickException as error:
-        error.show()
+        _show(error)
         return 2
     except click.Abort:
         click.echo("Stopped.", err=True)

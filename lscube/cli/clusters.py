@@ -30,12 +30,11 @@ class ClusterOptions:
     image: str | None
 
     def settings(self, section: ClusterSettings | None = None) -> ClusterSettings:
-        """A job's [cluster], with what was given here; --cluster takes its place as a whole."""
+        """A job's [cluster], with what was given here; of another --cluster's, only what that heeds."""
         from lscube.settings import make_cluster
+        from lscube.settings.cluster import chosen
 
-        said = {} if section is None else section.model_dump(exclude_defaults=True)
-        if self.cluster is not None:
-            said = {"where": self.cluster, **{k: v for k, v in said.items() if k == "wait"}}
+        said = chosen(section, self.cluster)
         given = {
             "workers": self.workers,
             "threads": self.worker_threads,
@@ -142,10 +141,11 @@ def check(cluster: ClusterOptions, models: tuple[Path, ...], folder: Path | None
 @click.option(
     "--as",
     "style",
-    type=click.Choice(["env", "json", "yaml"]),
+    type=click.Choice(["env", "shell", "json", "yaml"]),
     default="env",
     show_default=True,
-    help="NAME=value lines (containers, shells); a JSON object; a list as a Kubernetes container's `env`.",
+    help="NAME=value lines for containers; `export` lines for a shell; a JSON object; a list as a Kubernetes "
+    "container's `env`.",
 )
 @click.option("--gpu", is_flag=True, help="Of workers that have a GPU.")
 def settings(style: str, gpu: bool) -> None:
@@ -156,6 +156,7 @@ def settings(style: str, gpu: bool) -> None:
       lscube cluster settings > worker.env
     """
     import json
+    import shlex
 
     from lscube.cluster import worker_environment
 
@@ -164,5 +165,9 @@ def settings(style: str, gpu: bool) -> None:
         click.echo(json.dumps(variables, indent=2))
         return
     for name, value in variables.items():
-        quoted = json.dumps(value)
-        click.echo(f"{name}={value}" if style == "env" else f"- name: {name}\n  value: {quoted}")
+        forms = {
+            "env": f"{name}={value}",
+            "shell": f"export {name}={shlex.quote(value)}",
+            "yaml": f"- name: {name}\n  value: {json.dumps(value)}",
+        }
+        click.echo(forms[style])

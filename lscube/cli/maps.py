@@ -110,18 +110,15 @@ def plan(
     Example:
       lscube plan --job job.toml --model model --workers 8 --threads 4 --memory 16 --price 0.04
     """
-    import os
-
-    from lscube import jobs
+    from lscube import jobs, machine
     from lscube.files import appearing
     from lscube.learn import load_model
     from lscube.mapping import Machines
 
-    own = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     machines = Machines(
         workers,
-        threads or len(os.sched_getaffinity(0)),
-        own if memory is None else memory * 1e9,
+        threads or machine.cores(),
+        machine.memory() if memory is None else memory * 1e9,
         price,
     )
     found = jobs.plan(given.make(), [load_model(model) for model in models], machines)

@@ -95,6 +95,7 @@ def _typed(context: click.Context) -> Iterator[str]:
     """The command as it was typed, without folders of this machine and signatures."""
     from lscube.catalog import unsigned
     from lscube.products.portable import portable
+    from lscube.redaction import redacted
 
     yield from ("lscube", str(context.info_name))
     for option in context.command.params:
@@ -104,4 +105,4 @@ def _typed(context: click.Context) -> Iterator[str]:
             for each in value if isinstance(value, tuple) else (value,):
                 yield option.opts[0]
                 if each is not True:  # a flag has no value
-                    yield portable(unsigned(str(each)))
+                    yield portable(redacted(unsigned(str(each))))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from lscube.cli.clusters import ClusterOptions, cluster_options
 from lscube.cli.options import PATH
 from lscube.errors import PARTIAL, SettingsError
+from lscube.redaction import redacted
 
 if TYPE_CHECKING:
     from lscube.scan.running import Outcome
@@ -40,7 +43,10 @@ if TYPE_CHECKING:
     default=0.0,
     help="Of an hour of a core, for --dry-run.",
 )
-def scan(config: Path, watch: bool, dry_run: bool, status: bool, price: float) -> None:
+@cluster_options
+def scan(
+    config: Path, watch: bool, dry_run: bool, status: bool, price: float, cluster: ClusterOptions
+) -> None:
     """Look for events, map what can be seen of them, and improve the maps as scenes arrive.
 
     One pass, for a scheduler: events are asked for, scenes searched, new versions mapped and told of.
@@ -60,6 +66,7 @@ def scan(config: Path, watch: bool, dry_run: bool, status: bool, price: float) -
             "Expected one of --watch, --dry-run and --status, got several; choose one."
         )
     settings = load_scan(config)
+    settings = settings.model_copy(update={"cluster": cluster.settings(settings.cluster)})
     if status:
         _show_status(settings)
         return
@@ -77,9 +84,9 @@ def _show_settings(context: click.Context, given: bool) -> None:
 
 
 def _once(settings: ScanSettings, dry: bool, price: float) -> Outcome:
-    import os
     import time
 
+    from lscube import machine
     from lscube.mapping import Machines
     from lscube.scan.estimating import estimate
     from lscube.scan.outside import opened
@@ -91,12 +98,12 @@ def _once(settings: ScanSettings, dry: bool, price: float) -> Outcome:
             outcome = scan_once(world)
             _tell(outcome)
             return outcome
-        machines = Machines(threads=len(os.sched_getaffinity(0)), price=price)
+        machines = Machines(threads=machine.cores(), price=price)
         outcome = scan_once(world, estimate(machines, click.echo))
         for line in status_lines(world.state.records().values()):
             click.echo(line)
         for failure in outcome.failures:
-            click.echo(f"Could not be done now: {failure}", err=True)
+            click.echo(redacted(f"Could not be done now: {failure}"), err=True)
         return outcome
 
 
@@ -115,7 +122,8 @@ def _watch(settings: ScanSettings) -> Outcome | None:
 def _stop(stop: threading.Event, number: int) -> None:
     click.echo("Stopping after this pass; once more stops at once (nothing is lost).", err=True)
     stop.set()
-    signal.signal(number, signal.SIG_DFL)
+    # Not SIG_DFL: a cluster is closed on the way out.
+    signal.signal(number, lambda number, frame: sys.exit(128 + number))
 
 
 def _tell(outcome: Outcome) -> None:
@@ -123,7 +131,7 @@ def _tell(outcome: Outcome) -> None:
     for event in outcome.busy:
         click.echo(f"  {event}: another scan is at work on it")
     for failure in outcome.failures:
-        click.echo(f"Could not be done now: {failure}", err=True)
+        click.echo(redacted(f"Could not be done now: {failure}"), err=True)
 
 
 def _show_status(settings: ScanSettings) -> None:

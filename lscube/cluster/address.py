@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from lscube.cluster.link import ANSWER, Link, client_of
-from lscube.errors import ClusterError
+from lscube.errors import ClusterError, NoClusterError
 from lscube.settings import ClusterSettings
 
 
@@ -16,10 +16,14 @@ def open_address(settings: ClusterSettings) -> Iterator[Link]:
 
     Raises
     ------
-    ClusterError
+    NoClusterError
         No scheduler answers there.
+    ClusterError
+        It is no address, or what answers speaks another version's language.
     """
-    address, timeout = settings.where, min(settings.wait, ANSWER)
+    # `wait` is long by default, as clusters start slowly; who sets it may start the scheduler meanwhile.
+    asked = "wait" in settings.model_fields_set
+    address, timeout = settings.where, settings.wait if asked else ANSWER
     with ExitStack() as stack:
         try:
             client = stack.enter_context(client_of(address, timeout))
@@ -32,7 +36,7 @@ def open_address(settings: ClusterSettings) -> Iterator[Link]:
             OSError,
             ValueError,
         ) as error:  # a timeout is an OSError; ValueError: no such protocol
-            raise ClusterError(
+            raise (ClusterError if isinstance(error, ValueError) else NoClusterError)(
                 f"Expected a Dask scheduler at {address}, but none answered within {timeout:g} s "
                 f"({type(error).__name__}); start one with `dask scheduler`, or correct the address."
             ) from error

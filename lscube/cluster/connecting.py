@@ -15,7 +15,7 @@ from lscube.cluster.link import Link, Way, counted
 from lscube.cluster.local import open_local
 from lscube.cluster.versions import check_versions
 from lscube.cluster.watching import watched_logs
-from lscube.errors import ClusterError
+from lscube.errors import NoClusterError
 from lscube.logs import adopt
 from lscube.settings import ClusterSettings, make_cluster
 
@@ -58,7 +58,8 @@ def connect(
     SettingsError
         The settings do not go together.
     ClusterError
-        No cluster is there or starts, no worker comes in time, or versions do not fit.
+        No cluster is there or starts, no worker comes in time, all go and none comes back, or versions do
+        not fit.
     MissingExtraError
         A package for this kind of cluster is missing.
     """
@@ -78,7 +79,22 @@ def connect(
         check_versions(link.client)
         with watched_logs(link.client, link.owned):
             _tell(link, say)
-            yield link.client
+            with _without_workers(link):
+                yield link.client
+
+
+@contextmanager
+def _without_workers(link: Link) -> Iterator[None]:
+    """Say in one sentence that the scheduler gave up waiting for workers."""
+    from distributed.scheduler import NoWorkerError
+
+    try:
+        yield
+    except NoWorkerError as error:
+        raise NoClusterError(
+            f"Expected workers of {link.name} to the end of the job, but for {error.timeout:g} s none could "
+            f"do what is left; look at {link.look}, and run the same command again: what is done is kept."
+        ) from None
 
 
 @contextmanager
@@ -103,7 +119,7 @@ def _wait_for_workers(link: Link, seconds: float, say: Callable[[str], object]) 
     except OSError as error:  # a timeout, or a scheduler that is gone
         came = len(client.nthreads()) if client.status == "running" else 0
         if not came:
-            raise ClusterError(
+            raise NoClusterError(
                 f"Expected {counted(link.workers)} of {link.name}, but none came within {seconds:g} s; look "
                 f"at {link.look}, or give it more time (cluster.wait)."
             ) from error

@@ -10,7 +10,7 @@ from typing import Any
 
 from lscube.cluster.link import Link, cannot_start, client_of
 from lscube.cluster.workers import worker_environment
-from lscube.errors import ClusterError, MissingExtraError
+from lscube.errors import ClusterError, MissingExtraError, NoClusterError
 from lscube.settings import ClusterSettings, bytes_of
 
 logger = logging.getLogger("lscube.cluster")
@@ -134,7 +134,7 @@ def _wait_until_running(gateway: Any, name: str, seconds: float) -> None:
             state = (
                 f"is {status.lower()}" if status != "PENDING" else f"did not within {seconds:g} s"
             )
-            raise ClusterError(
+            raise NoClusterError(
                 f"Expected cluster {name} of the gateway {gateway.address} to run, but it {state}; look at "
                 "the gateway's logs and at its limits, or give another image."
             )
@@ -184,7 +184,7 @@ def _in_one_sentence(address: str) -> Iterator[None]:
                 f"({status}); set gateway.auth in Dask's configuration, or log in to the hub again."
             ) from None
         if isinstance(error, OSError):
-            raise ClusterError(
+            raise NoClusterError(
                 f"Expected a dask-gateway at {address}, but nothing answers there "
                 f"({type(error).__name__}); correct gateway.address, or ask who runs it."
             ) from None

@@ -88,11 +88,13 @@ def open_hpc(settings: ClusterSettings, make: Callable[[str], Any] = jobqueue) -
     jobqueue_class = make(system := _known(settings))
     workers = settings.workers or WORKERS
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set(DASK_SETTINGS))
+        stack.enter_context(dask.config.set({**DASK_SETTINGS, **_patience(settings)}))
         try:
             cluster = jobqueue_class(**job_options(settings, system))
             stack.callback(_close, cluster)
             cluster.sync(_submit, cluster, workers)
+            # Jobs whose time is over (--lifetime, time limits) are submitted anew.
+            cluster.adapt(minimum_jobs=workers, maximum_jobs=workers)
             client = stack.enter_context(client_of(cluster))
         except (OSError, RuntimeError, ValueError) as error:
             raise cannot_start(
@@ -101,6 +103,11 @@ def open_hpc(settings: ClusterSettings, make: Callable[[str], Any] = jobqueue) -
             ) from None  # fmt: skip
         look = f"{_SYSTEMS[system][2]}, the jobs' logs, and whether nodes reach {cluster.scheduler_address}"
         yield Link(client, f"jobs of {system}", workers, look)
+
+
+def _patience(settings: ClusterSettings) -> dict[str, object]:
+    """Jobs that are submitted anew may wait in the queue for as long as the first ones may."""
+    return {"distributed.scheduler.no-workers-timeout": f"{max(1800, round(settings.wait))}s"}
 
 
 async def _submit(cluster: Any, jobs: int) -> None:
@@ -159,10 +166,21 @@ def job_options(settings: ClusterSettings, system: str) -> dict[str, Any]:
     exports = [
         f"export {name}={shlex.quote(v)}" for name, v in worker_environment(settings.gpu).items()
     ]
+    words, prologue = (
+        said.get(name) or [] for name in ("worker-extra-args", "job-script-prologue")
+    )
     return {
         "cores": cores,
         "memory": memory,
         "processes": 1,
-        "worker_extra_args": [*said.get("worker-extra-args", []), *worker_arguments(settings.gpu)],
-        "job_script_prologue": [*said.get("job-script-prologue", []), *exports],
+        "worker_extra_args": [*words, *_unless_said(worker_arguments(settings.gpu), words)],
+        "job_script_prologue": [*prologue, *exports],
     }
+
+
+def _unless_said(arguments: list[str], said: Iterable[str]) -> list[str]:
+    """Pairs of an option and its value, without --death-timeout where the user set one."""
+    if not any(str(word).startswith("--death-timeout") for word in said):
+        return arguments
+    place = arguments.index("--death-timeout")
+    return arguments[:place] + arguments[place + 2 :]

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from lscube.errors import ClusterError
+from lscube.errors import ClusterError, NoClusterError
 from lscube.settings import ClusterSettings
 
 ANSWER = 30.0
@@ -61,10 +61,12 @@ def counted(workers: int) -> str:
     return "1 worker" if workers == 1 else f"{workers} workers"
 
 
-def cannot_start(what: str, error: BaseException, advice: str) -> ClusterError:
-    """Say that a cluster did not start, in one line."""
+def cannot_start(
+    what: str, error: BaseException, advice: str, may_pass: bool = False
+) -> ClusterError:
+    """Say that a cluster did not start, in one line, and by its kind whether it may on another try."""
     lines = str(error).strip().splitlines()
     reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return ClusterError(
+    return (NoClusterError if may_pass else ClusterError)(
         f"Expected {what} to start, but it failed ({reason.rstrip('.')}); {advice}."
     )

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lscube.errors import ClusterError, LscubeError
+from lscube.errors import ClusterError, LscubeError, NoClusterError
 from lscube.files import cannot_write
 
 Answer = TypeVar("Answer")
@@ -38,7 +38,8 @@ def ask(
         if isinstance(answer, LscubeError):
             raise answer
         if isinstance(answer, BaseException):
-            raise ClusterError(
+            # Dask says by an OSError that it lost the worker.
+            raise (NoClusterError if isinstance(answer, OSError) else ClusterError)(
                 f"Expected worker {address} to answer, but it failed ({type(answer).__name__}: {answer}); "
                 "look at its log, and whether it has lscube as here."
             ) from answer

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from lscube.cluster.readiness import check_folder
 from lscube.cluster.workers import GPU
-from lscube.errors import ClusterError
+from lscube.errors import NoClusterError
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -36,7 +36,7 @@ def on_a_worker(
 
     Raises
     ------
-    ClusterError
+    NoClusterError
         The worker is lost, or does not see the folder. What the step raises is raised as it is.
     """
     import distributed
@@ -52,7 +52,7 @@ def on_a_worker(
         distributed.comm.core.CommClosedError,
         concurrent.futures.CancelledError,
     ) as error:
-        raise ClusterError(
+        raise NoClusterError(
             f"Expected a worker to finish {folder.name}, but it was lost ({type(error).__name__}); look at "
             "the workers' logs and memory, and run the same command again: what is done is kept."
         ) from error

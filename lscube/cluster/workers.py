@@ -10,6 +10,8 @@ DASK_SETTINGS: dict[str, object] = {
     # Workers that are taken away (spot instances, time limits) would otherwise get the tasks blamed that
     # happened to be there; a region that fails by itself is tried three times in any case.
     "distributed.scheduler.allowed-failures": 10,
+    # Whose workers are all gone does not wait for ever; hpc waits longer where `cluster.wait` is longer.
+    "distributed.scheduler.no-workers-timeout": "30m",
     # A worker that opens a network answers late.
     "distributed.comm.timeouts.connect": "60s",
     "distributed.comm.retry.count": 3,

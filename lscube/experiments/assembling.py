@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import geopandas
 import numpy as np
 import odc.geo.xr  # noqa: F401 - registers the .odc accessor
 
+from lscube import machine
 from lscube.cube import read_cube
 from lscube.cube.masks import inside_area
 from lscube.errors import InventoryError
@@ -212,9 +212,8 @@ def _draw(making: Making, plan: ModelPlan, score: MapScores, path: Path) -> None
 
 def describe_hardware() -> str:
     """Processor, cores and memory of this machine, in a line."""
-    cores = len(os.sched_getaffinity(0))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{_processor()}, {cores} cores, {memory:.0f} GiB"
+    memory = machine.memory() / 2**30
+    return f"{_processor()}, {machine.cores()} cores, {memory:.0f} GiB"
 
 
 def _processor() -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lscube.errors import ClusterError, IncompleteError, StoreError
+from lscube.errors import IncompleteError, NoClusterError, StoreError
 from lscube.evaluate.results import ExperimentResults, ModelFacts
 from lscube.experiments.areas import check_areas, find_areas
 from lscube.experiments.assembling import Circumstances, assemble, describe_hardware
@@ -138,7 +138,7 @@ def _make_all(
         distributed.comm.core.CommClosedError,
         concurrent.futures.CancelledError,
     ) as error:
-        raise ClusterError(
+        raise NoClusterError(
             f"Expected the cluster to make all models, but it lost one ({type(error).__name__}: "
             f"{error}); look at the workers' logs and memory, and run the same command again: what is "
             "done is kept."

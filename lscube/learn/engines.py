@@ -7,7 +7,6 @@ On two cores with AVX2 and no bfloat16, OpenVINO took two thirds of the time of 
 from __future__ import annotations
 
 import importlib.util
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lscube import machine
 from lscube.errors import MissingExtraError, ModelError
 from lscube.learn.backend import keras
 from lscube.learn.hardware import CPU_FLAGS, gpus, processor_flags, worker_threads
@@ -101,7 +101,7 @@ def _openvino(network: Any) -> Run:
             {
                 "INFERENCE_PRECISION_HINT": "f32",
                 "NUM_STREAMS": 1,
-                "INFERENCE_NUM_THREADS": worker_threads() or len(os.sched_getaffinity(0)),
+                "INFERENCE_NUM_THREADS": worker_threads() or machine.cores(),
             },
         )
 

@@ -19,7 +19,7 @@ import dask
 from dask.delayed import Delayed
 
 from lscube import metrics
-from lscube.errors import ClusterError, IncompleteError, LscubeError, SourceError
+from lscube.errors import IncompleteError, LscubeError, NoClusterError, SourceError
 from lscube.manifest import Manifest
 from lscube.mapping.layout import Region
 from lscube.mapping.places import Timing, store_errors
@@ -90,8 +90,9 @@ class Running:
 class Backend(Protocol):
     """What computes."""
 
-    in_flight: int
-    """Regions at a time."""
+    @property
+    def in_flight(self) -> int:
+        """Regions at a time, now."""
 
     def start(self, delayed: Delayed) -> Any:
         """Begin to compute; returns a future."""
@@ -129,9 +130,19 @@ class Workers:
 
     def __init__(self, client: Any, in_flight: int | None) -> None:
         self.client = client
-        threads = sum(client.nthreads().values())
+        self._in_flight = in_flight
+
+    @property
+    def in_flight(self) -> int:
+        """As many as keep the workers busy that are there now; more may come, and some go."""
+        if self._in_flight is not None:
+            return self._in_flight
+        try:
+            threads: int = sum(self.client.nthreads().values())
+        except OSError:  # `wait` says that the scheduler is gone
+            threads = 0
         # A region keeps some 16 threads busy; one more, so that none waits for the last of a region.
-        self.in_flight = in_flight or 1 + math.ceil(threads / 16)
+        return 1 + math.ceil(threads / 16)
 
     def start(self, delayed: Delayed) -> Any:
         """Begin to compute."""
@@ -142,7 +153,7 @@ class Workers:
 
         Raises
         ------
-        ClusterError
+        NoClusterError
             The scheduler is gone.
         """
         import distributed
@@ -158,7 +169,7 @@ class Workers:
                 return ended
             if any(future.status in ("cancelled", "lost") for future in futures):
                 break
-        raise ClusterError(
+        raise NoClusterError(
             "Expected a Dask scheduler to the end of the run, but it is gone; start a cluster and run the "
             "same command again: finished regions are kept."
         )
@@ -278,7 +289,8 @@ class _Attempt:
 
 def _raise_if_all_would_fail(error: BaseException) -> None:
     """End the run where trying other regions is of no use."""
-    if not isinstance(error, Exception):
+    # By name, as threads need no Dask cluster: all workers are gone, for long.
+    if not isinstance(error, Exception) or type(error).__name__ == "NoWorkerError":
         raise error
     if isinstance(error, LscubeError) and not isinstance(error, SourceError):
         raise error

@@ -13,6 +13,7 @@ from pathlib import Path
 from lscube.cluster import connect
 from lscube.deliveries.inputs import Etags
 from lscube.errors import SettingsError
+from lscube.logs import say
 from lscube.scan.alerts.webhook import Webhook
 from lscube.scan.area import Area, area_of
 from lscube.scan.guard import GuardedSessions, check_model, guarded_fetch, guarded_outside
@@ -49,8 +50,8 @@ def opened(
 
     Raises
     ------
-    ModelError, SettingsError, StoreError, ClusterError
-        A model is not allowed, a secret is missing, the memory cannot be used, no cluster answers.
+    ModelError, SettingsError, StoreError
+        A model is not allowed, a secret is missing, the memory cannot be used.
     """
     models = tuple(check_model(folder, settings.allow.models) for folder in settings.map.models)
     with ExitStack() as stack:
@@ -74,7 +75,7 @@ def opened(
             post=post,
             secret=secret,
             sleep=sleep,
-            client=stack.enter_context(connect(settings.cluster)),
+            connect=partial(connect, settings.cluster, say),
         )
 
 

@@ -106,17 +106,19 @@ def map_version(world: World, record: EventRecord, version: Version) -> Version:
     scenes = jobs.scenes_of(job, world.outside)
     reading = jobs.reading_of(job, scenes, world.outside)
     before = record.versions[-1].name if record.versions else None
-    mapped = map_region(
-        scenes,
-        jobs.grid_of(job, scenes),
-        world.models,
-        world.home.map(record.id, version.name),
-        job.cube,
-        job.predict,
-        reading,
-        Running(world.client, watch=watch, lease=world.lease),
-        None if before is None else world.home.map(record.id, before),
-    )
+    # Only now: a cluster that was there between maps would be paid for, or end, with nothing to do.
+    with world.connect() as client:
+        mapped = map_region(
+            scenes,
+            jobs.grid_of(job, scenes),
+            world.models,
+            world.home.map(record.id, version.name),
+            job.cube,
+            job.predict,
+            reading,
+            Running(client, watch=watch, lease=world.lease),
+            None if before is None else world.home.map(record.id, before),
+        )
     lost = unreadable_items(mapped)
     computed, regions = _counted(counts)
     return replace(

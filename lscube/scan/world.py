@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -55,8 +56,8 @@ class World:
     """What messages are signed with."""
     sleep: Callable[[float], object] = lambda seconds: None
     """Waits between two attempts."""
-    client: Any = None
-    """A `distributed.Client`; None: threads of this process."""
+    connect: Callable[[], AbstractContextManager[Any]] = nullcontext
+    """Gives a `distributed.Client` while a map is made; None: threads of this process."""
     lease: Timing = field(default_factory=Timing)
     """Of leases in an object store."""
     at: Callable[[str], object] = lambda step: None

@@ -25,6 +25,9 @@ _TAKEN = {
 }
 """What each way can heed; an address: workers alone."""
 
+_OF_ANY = {"image", "secret", "options", "wait"}
+"""What stays right where another way is chosen than a section's: not how much each worker is to get."""
+
 
 class ClusterSettings(Settings):
     """[cluster]: who computes, and what each worker gets."""
@@ -81,6 +84,23 @@ class ClusterSettings(Settings):
                 "leave it out"
             )
         return self
+
+
+def chosen(section: ClusterSettings | None, where: str | None) -> dict[str, Any]:
+    """A section's content, with another `where`: what is about this way stays, and so does what it can heed.
+
+    Parameters
+    ----------
+    section
+        A job's.
+    where
+        Instead of the section's; None: the section's.
+    """
+    said = {} if section is None else section.model_dump(exclude_defaults=True)
+    if where is None or said.get("where", "threads") == where:
+        return said
+    kept = _OF_ANY & (_TAKEN.get(where, {"workers"}) | {"wait"})
+    return {"where": where, **{name: value for name, value in said.items() if name in kept}}
 
 
 def make_cluster(content: dict[str, Any], origin: str = "the cluster") -> ClusterSettings:

@@ -15,10 +15,10 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
 import requests
 
-from lscube.catalog import unsigned
 from lscube.errors import LscubeError, SourceError
 from lscube.scan.record import Alert
 from lscube.scan.world import Post, World
@@ -95,7 +95,9 @@ class Webhook:
             raise self._refused(f"HTTP {answer.status_code}")
 
     def _refused(self, reason: str) -> DeliveryError:
-        where = unsigned(self.address).partition("?")[0]
+        # Not its path, which is itself a secret for many that take messages.
+        parts = urlsplit(self.address)
+        where = f"{parts.scheme}://{parts.hostname}"
         return DeliveryError(
             f"Expected the webhook at {where} to take a message, but {reason}; see to it: messages are kept "
             "and posted again."
