@@ -327,6 +327,28 @@ def test_items_that_cannot_be_read_are_read_again(folder, clock, tmp_path):
     assert record_of(world).phase == "ended"
 
 
+def test_what_can_never_be_read_makes_no_version_more_than_was_asked_for(folder, clock, tmp_path):
+    place = write(tmp_path / "event")
+    (place / "after-2" / "red.tif").write_bytes(b"damaged")
+    catalogue = Catalogue(place, "catalogue")
+    catalogue.arrive("after-1", "after-2")
+    steps = Steps()
+    world = world_of(
+        place, tmp_path / "scan", catalogue, Feed(), clock, at=steps, watch={"attempts": 1}
+    )
+
+    def stop(step: str) -> None:
+        assert steps.names.count("wrote usgs-us1 looked") < 5, "versions without end"
+
+    steps.do = stop
+    # Long after the last day: nothing is to be waited for any more.
+    clock.now = EVENT + 100 * DAY
+    assert scan_once(world).versions == 1
+    ended = record_of(world)
+    assert ended.phase == "ended"
+    assert ended.reason.endswith("items that could not be read: after-2")
+
+
 def test_other_settings_drop_a_version_in_the_making(folder, catalogue, clock, tmp_path):
     class StopError(Exception):
         pass

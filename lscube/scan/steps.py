@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from lscube.catalog import Scenes
 from lscube.errors import AreaError, SceneError
@@ -155,7 +155,7 @@ def _try_again(world: World, record: EventRecord) -> datetime:
             break
         lossy += 1
     if lossy >= world.settings.watch.attempts:
-        return ends_at(world, record) + timedelta(days=1)
+        return datetime.max.replace(tzinfo=UTC)
     return record.versions[-1].created + pause(world, lossy)
 
 
