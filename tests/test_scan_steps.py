@@ -349,24 +349,62 @@ def test_what_can_never_be_read_makes_no_version_more_than_was_asked_for(folder,
     assert ended.reason.endswith("items that could not be read: after-2")
 
 
-def test_other_settings_drop_a_version_in_the_making(folder, catalogue, clock, tmp_path):
-    class StopError(Exception):
-        pass
+class StopError(Exception):
+    """A scan is killed."""
 
+
+def stop_at(wanted: str) -> Steps:
     def stop(step: str) -> None:
-        if step == "region usgs-us1 0001":
+        if step == wanted:
             raise StopError
 
+    return Steps(do=stop)
+
+
+@pytest.fixture
+def interrupted(folder, catalogue, clock, tmp_path) -> Path:
+    """The folder of a version that a scan was killed over."""
     catalogue.arrive("after-1")
-    first = world_of(folder, tmp_path, catalogue, Feed(), clock, at=Steps(do=stop))
+    stop = stop_at("region usgs-us1 0001")
+    world = world_of(folder, tmp_path, catalogue, Feed(), clock, at=stop)
     with pytest.raises(StopError):
-        scan_once(first)
-    assert record_of(first).making is not None
-    world = world_of(folder, tmp_path, catalogue, Feed(), clock, predict={"dtype": "float32"})
-    assert scan_once(world).versions == 1
-    place = tmp_path / "events" / "usgs-us1" / "versions"
-    assert [path.name for path in place.iterdir()] == ["0001"]
-    assert not (place / "0001" / "map.zarr.partial").exists()
+        scan_once(world)
+    assert record_of(world).making is not None
+    return tmp_path / "events" / "usgs-us1" / "versions" / "0001"
+
+
+@pytest.mark.parametrize(
+    ("told", "given"),
+    [
+        (hazard(), {"predict": {"dtype": "float32"}}),
+        (hazard(updated=EVENT + DAY, time=EVENT + timedelta(seconds=2)), {}),
+    ],
+    ids=["settings", "time"],
+)
+def test_other_settings_or_times_drop_a_version_in_the_making(
+    interrupted, folder, catalogue, clock, tmp_path, told, given
+):
+    world = world_of(folder, tmp_path, catalogue, Feed([told]), clock, **given)
+    outcome = scan_once(world)
+    assert (outcome.versions, outcome.failures) == (1, ())
+    assert [path.name for path in interrupted.parent.iterdir()] == ["0001"]
+    assert not (interrupted / "map.zarr.partial").exists()
+    assert open_map(interrupted / "map.zarr").attrs["lscube_manifest"]["event_time"] == (
+        f"{told.time:%Y-%m-%dT%H:%M:%SZ}"
+    )
+
+
+def test_a_map_that_another_lscube_began_is_begun_anew(
+    interrupted, folder, catalogue, clock, tmp_path
+):
+    path = interrupted / "map.zarr.partial" / "zarr.json"
+    content = json.loads(path.read_text())
+    content["attributes"]["lscube_manifest"]["pixels"] = 0
+    path.write_text(json.dumps(content))
+    world = world_of(folder, tmp_path, catalogue, Feed(), clock)
+    outcome = scan_once(world)
+    assert (outcome.versions, outcome.failures) == (1, ())
+    assert open_map(interrupted / "map.zarr").attrs["lscube_manifest"]["pixels"] > 0
 
 
 def test_what_was_not_mapped_is_forgotten_in_the_end(folder, catalogue, clock, tmp_path):

@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from lscube.catalog import Scenes
-from lscube.errors import AreaError, SceneError
+from lscube.errors import AreaError, OtherRunError, SceneError
 from lscube.scan import versions
 from lscube.scan.alerts.message import withdrawal
 from lscube.scan.hazard import Hazard
@@ -191,7 +191,12 @@ def _short(error: Exception) -> str:
 def go_on_making(world: World, record: EventRecord, version: Version) -> EventRecord:
     """Go on with a version, or drop it if another is wanted by now."""
     if not versions.is_stale(world, record, version):
-        return versions.go_on(world, record, version)
+        try:
+            return versions.go_on(world, record, version)
+        except OtherRunError as error:
+            world.log(
+                logging.WARNING, record.id, "version %s is begun anew: %s", version.name, error
+            )
     world.home.drop(record.id, version.name)
     return replace(record, making=None, looked_at="", waits_for="scenes")
 
