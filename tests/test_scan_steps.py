@@ -8,13 +8,14 @@ from pathlib import Path
 import geopandas
 import pytest
 
-from lscube.errors import AreaError, SourceError
+from lscube.errors import AreaError, SettingsError, SourceError
 from lscube.mapping import open_map
 from lscube.scan.area import Area
 from lscube.scan.record import EventRecord
 from lscube.scan.rules import Decision
 from lscube.scan.running import one_each, scan_once
 from lscube.scan.status import status_lines
+from lscube.scan.versions import settings_digest
 from tests.scanning import (
     DAY,
     EVENT,
@@ -392,6 +393,19 @@ def test_other_settings_or_times_drop_a_version_in_the_making(
     assert open_map(interrupted / "map.zarr").attrs["lscube_manifest"]["event_time"] == (
         f"{told.time:%Y-%m-%dT%H:%M:%SZ}"
     )
+
+
+def test_a_version_is_of_the_content_of_the_users_mask(folder, catalogue, clock, tmp_path):
+    mask = tmp_path / "lakes.tif"
+    world = world_of(folder, tmp_path, catalogue, Feed(), clock, cube={"mask": str(mask)})
+    digests = []
+    for content in (b"one", b"one", b"other"):
+        mask.write_bytes(content)
+        digests.append(settings_digest(world, hazard()))
+    assert digests[0] == digests[1] != digests[2]
+    mask.unlink()
+    with pytest.raises(SettingsError, match=r"Expected a mask at .*lakes.tif"):
+        settings_digest(world, hazard())
 
 
 def test_a_map_that_another_lscube_began_is_begun_anew(

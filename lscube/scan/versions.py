@@ -23,6 +23,7 @@ from lscube.deliveries.reporting import Given, report
 from lscube.files import write_json
 from lscube.mapping import Progress, Running, map_region, open_map
 from lscube.mapping.design import arithmetic_of
+from lscube.mapping.identity import mask_digests
 from lscube.products.inventory import write_inventory, write_summary
 from lscube.products.report import ReportSettings
 from lscube.products.report.reading import read_summary
@@ -48,6 +49,7 @@ def settings_digest(world: World, hazard: Hazard) -> str:
         "arithmetic": arithmetic_of(settings.predict),
         "models": [model.card.sha256 for model in world.models],
         "resolution": settings.map.resolution,
+        "masks": mask_digests(settings.cube),
         "cube": settings.cube.model_dump(mode="json"),
         "predict": settings.predict.model_dump(mode="json"),
     }
