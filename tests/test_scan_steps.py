@@ -16,6 +16,7 @@ from lscube.scan.rules import Decision
 from lscube.scan.running import one_each, scan_once
 from lscube.scan.status import status_lines
 from lscube.scan.versions import settings_digest
+from lscube.scan.world import World
 from tests.scanning import (
     DAY,
     EVENT,
@@ -29,6 +30,18 @@ from tests.scanning import (
     world_of,
 )
 from tests.scanning import write_event as write
+
+
+class StopError(Exception):
+    """A scan is killed."""
+
+
+def stop_at(wanted: str) -> Steps:
+    def stop(step: str) -> None:
+        if step == wanted:
+            raise StopError
+
+    return Steps(do=stop)
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +225,113 @@ def test_two_sources_of_one_earthquake_make_one_event(folder, catalogue, clock, 
     assert record_of(world, "gdacs-EQ-1").reason == "it is the same event as usgs-us1"
 
 
+def both_told(gdacs_first: bool) -> tuple[Feed, Feed]:
+    other = hazard(id="gdacs-EQ-1", source="gdacs", time=EVENT + timedelta(seconds=8))
+    return Feed([] if gdacs_first else [hazard()]), Feed([other])
+
+
+def two_fed(folder, scan, catalogue, clock, usgs: Feed, gdacs: Feed, **given) -> World:
+    world = world_of(folder, scan, catalogue, usgs, clock, **given)
+    return replace(world, triggers={"usgs": usgs, "gdacs": gdacs})
+
+
+def test_a_preferred_source_that_tells_later_takes_over_what_is_not_mapped(
+    folder, catalogue, clock, tmp_path
+):
+    usgs, gdacs = both_told(gdacs_first=True)
+    catalogue.arrive("after-1")
+    stop = stop_at("region gdacs-EQ-1 0001")
+    killed = two_fed(folder, tmp_path, catalogue, clock, usgs, gdacs, at=stop)
+    with pytest.raises(StopError):
+        scan_once(killed)
+    usgs.hazards = [hazard()]
+    world = two_fed(folder, tmp_path, catalogue, clock, usgs, gdacs)
+    assert scan_once(world).versions == 1
+    assert len(record_of(world).versions) == 1
+    left = record_of(world, "gdacs-EQ-1")
+    assert (left.phase, left.making) == ("declined", None)
+    assert left.reason == "it is the same event as usgs-us1"
+    assert not (tmp_path / "events" / "gdacs-EQ-1" / "versions" / "0001").exists()
+
+
+def test_what_is_mapped_stays_with_the_source_that_told_it_first(
+    folder, catalogue, clock, tmp_path
+):
+    usgs, gdacs = both_told(gdacs_first=True)
+    catalogue.arrive("after-1")
+    world = two_fed(folder, tmp_path, catalogue, clock, usgs, gdacs)
+    assert scan_once(world).versions == 1
+    usgs.hazards = [hazard()]
+    assert scan_once(world).versions == 0
+    assert record_of(world).reason == "it is the same event as gdacs-EQ-1"
+    assert record_of(world, "gdacs-EQ-1").phase == "followed"
+
+
+def nothing(told) -> Area:
+    raise AreaError("Expected ground to map, but no ground is steep enough; lower area.slope.")
+
+
+def test_an_event_without_ground_to_map_is_declined_with_the_reason(
+    folder, catalogue, clock, tmp_path
+):
+    usgs, gdacs = both_told(gdacs_first=False)
+    places = {"usgs-us1": nothing, "gdacs-EQ-1": lambda told: area()}
+    world = two_fed(
+        folder, tmp_path, catalogue, clock, usgs, gdacs, area_of=lambda told: places[told.id](told)
+    )
+    catalogue.arrive("after-1")
+    for _ in range(2):
+        outcome = scan_once(world)
+        assert (outcome.versions, outcome.failures) == (0, ())
+    flat = record_of(world)
+    assert (flat.phase, flat.waits_for, flat.trouble) == ("declined", "", None)
+    assert "no ground is steep enough" in flat.reason
+    # A circle around it is not mapped instead.
+    assert record_of(world, "gdacs-EQ-1").reason == "it is the same event as usgs-us1"
+    # A better estimate may reach ground that is.
+    places["usgs-us1"] = lambda told: area()
+    usgs.hazards = [hazard(updated=EVENT + DAY, magnitude=7.1)]
+    assert scan_once(world).versions == 1
+    assert not record_of(world).nothing_to_map
+
+
+def test_a_mapped_event_ends_where_its_revision_leaves_nothing_to_map(
+    folder, catalogue, clock, tmp_path
+):
+    feed, places = Feed(), [lambda told: area()]
+    world = world_of(folder, tmp_path, catalogue, feed, clock, area_of=lambda told: places[0](told))
+    catalogue.arrive("after-1")
+    assert scan_once(world).versions == 1
+    places[0] = nothing
+    feed.hazards = [hazard(updated=EVENT + DAY, magnitude=5.1)]
+    for _ in range(2):
+        assert scan_once(world).failures == ()
+        assert record_of(world).phase == "ended"
+    assert len(record_of(world).versions) == 1
+
+
+def test_what_fails_again_and_again_ends_when_its_days_are_over(folder, catalogue, clock, tmp_path):
+    def area_of(told) -> Area:
+        raise SourceError("Expected contours, but the server is away; wait.")
+
+    world = world_of(
+        folder, tmp_path, catalogue, Feed(), clock, area_of=area_of, watch={"attempts": 3}
+    )
+    clock.now = EVENT + 59 * DAY
+    scan_once(world)
+    clock.now = EVENT + 60 * DAY
+    # Not at once: what is away for a moment costs no event its last version.
+    scan_once(world)
+    assert record_of(world).phase == "followed"
+    clock.now += DAY
+    (failure,) = scan_once(world).failures
+    assert failure == "usgs-us1: Expected contours, but the server is away; wait."
+    ended = record_of(world)
+    assert (ended.phase, ended.trouble) == ("ended", None)
+    assert ended.reason.startswith("60 days are over, and it failed 3 times: Expected contours")
+    assert scan_once(world).failures == ()
+
+
 def test_an_event_under_a_new_id_keeps_its_record():
     told = hazard()
     records = {told.id: EventRecord(told, EVENT, phase="followed")}
@@ -230,7 +350,7 @@ def test_what_fails_is_tried_again_later_and_holds_up_no_other_event(
 
     def area_of(told) -> Area:
         if told.id == "usgs-us1" and broken[0]:
-            raise AreaError("Expected an area, found none; wait.")
+            raise SourceError("Expected an area, found none; wait.")
         return area()
 
     catalogue.arrive("after-1")
@@ -348,18 +468,6 @@ def test_what_can_never_be_read_makes_no_version_more_than_was_asked_for(folder,
     ended = record_of(world)
     assert ended.phase == "ended"
     assert ended.reason.endswith("items that could not be read: after-2")
-
-
-class StopError(Exception):
-    """A scan is killed."""
-
-
-def stop_at(wanted: str) -> Steps:
-    def stop(step: str) -> None:
-        if step == wanted:
-            raise StopError
-
-    return Steps(do=stop)
 
 
 @pytest.fixture
