@@ -12,7 +12,8 @@ Each message is one sentence that says what was expected, what came and what to 
     │   ├── InventoryError  an inventory is missing or does not fit the cube
     │   ├── ModelError      a saved model is missing, damaged or expects another cube
     │   ├── StoreError      a store exists already, is unfinished or cannot be written
-    │   │   └── InUseError    another run is at work on it
+    │   │   ├── InUseError    another run is at work on it
+    │   │   └── OtherRunError  it belongs to another run
     │   └── ClusterError    a Dask cluster is not as it must be, or refuses
     │       └── NoClusterError  it does not answer, is gone, or no worker came: it may later (exit code 1)
     ├── TrainingError       training cannot go on (for example a loss that is not a number)
@@ -63,6 +64,10 @@ class StoreError(InputError):
 
 class InUseError(StoreError):
     """Another run is at work on it."""
+
+
+class OtherRunError(StoreError):
+    """A store belongs to another run."""
 
 
 class TrainingError(LscubeError):

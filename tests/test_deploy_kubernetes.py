@@ -582,13 +582,6 @@ def test_without_the_first_policy_pods_would_be_open(network):
     assert not network.allows("ingress", JOB, 22, lambda peer: True)
 
 
-COMING = pytest.mark.xfail(
-    strict=True,
-    raises=(AssertionError, KeyError),
-    reason="cluster_spec() does not yet name the workers' ports, or what the namespace's standard asks for",
-)
-
-
 def own_cluster(gpu: bool) -> dict:
     """What `lscube predict --cluster kubernetes` sends, in the namespace of its pod."""
     image = "registry.example.org/lscube:0.1.0-cpu"
@@ -605,7 +598,6 @@ def test_clusters_of_lscube_s_own_are_valid(gpu):
         valid(made)
 
 
-@COMING
 @pytest.mark.parametrize("gpu", [False, True])
 def test_the_namespace_takes_clusters_of_lscube_s_own(gpu):
     """By the pod security standard `restricted`, and by the quota, which refuses pods without limits."""
@@ -621,7 +613,6 @@ def test_the_namespace_takes_clusters_of_lscube_s_own(gpu):
         assert pod.container["resources"]["limits"].keys() >= {"cpu", "memory"}
 
 
-@COMING
 def test_clusters_of_lscube_s_own_reach_themselves(network):
     document = own_cluster(False)
     scheduler, worker = pods(document)

@@ -258,6 +258,12 @@ def test_servers_are_asked_for_etags_and_dead_ones_only_once():
 def test_versions_and_settings_are_told(run, made):
     manifest = json.loads(json.dumps(manifest_of(made[1])))
     assert list(moved_settings(run, manifest)) == []
+    for content, masked in (("a" * 64, run.manifest), ("b" * 64, manifest)):
+        masked["masks"] = {"mask": content}
+    assert list(moved_settings(run, manifest)) == [
+        f"content of the mask: was {'a' * 64}, is {'b' * 64}"
+    ]
+    manifest["masks"] = run.manifest["masks"]
     manifest |= {"lscube": "9.9", "pixels": 99}
     manifest["cube"]["dilation"] = 0.0
     manifest["model"]["trained_on"] = ["elsewhere"]

@@ -13,7 +13,7 @@ import pytest
 
 from lscube.cli import main
 from lscube.cli.scan import _stop
-from lscube.errors import PARTIAL
+from lscube.errors import PARTIAL, StoreError
 from lscube.mapping import Machines, MapPlan
 from lscube.scan.estimating import estimate
 from lscube.scan.home import DryHome
@@ -186,6 +186,32 @@ def test_a_dry_run_tells_what_it_would_do_and_cost_and_leaves_nothing(folder, tm
     )
     assert said[1].endswith("; less, where regions are taken over")
     assert len(record_of(real).versions) == 1
+    real.state.close()
+
+
+def test_a_dry_run_leaves_a_version_in_the_making_alone(folder, tmp_path):
+    class StopError(Exception):
+        pass
+
+    def stop(step: str) -> None:
+        if step == "region usgs-us1 0001":
+            raise StopError
+
+    catalogue = Catalogue(folder, "in-the-making")
+    catalogue.arrive("after-1")
+    real = world_of(folder, tmp_path / "scan", catalogue, Feed(), Clock(), at=stop)
+    with pytest.raises(StopError):
+        scan_once(real)
+    begun = sorted(path for path in (tmp_path / "scan").rglob("*") if path.is_file())
+    home, said, steps = DryHome(real.home, tmp_path / "scratch"), [], []
+    dry = replace(real, state=MemoryState(real.state), home=home, at=steps.append)
+    scan_once(dry, estimate(Machines(), said.append, lambda *given: PLAN))
+    assert said[0].startswith("usgs-us1: version 1 would be mapped")
+    assert not any(step.startswith("region") for step in steps)
+    assert begun == sorted(path for path in (tmp_path / "scan").rglob("*") if path.is_file())
+    assert record_of(real).making is not None
+    with pytest.raises(StoreError, match="Expected a finished map"):
+        home.map("usgs-us1", "0001")
     real.state.close()
 
 

@@ -8,11 +8,13 @@ import dask.callbacks
 import distributed
 import numpy as np
 import pytest
+import shapely
 
 from lscube.catalog import find_scenes
+from lscube.errors import OtherRunError
 from lscube.events import make_event
 from lscube.grid import make_grid, read_area
-from lscube.mapping import Running, map_region
+from lscube.mapping import Running, map_region, open_map
 from lscube.settings import CubeSettings, SourceSettings
 from tests.map_job import CARD, SETTINGS, StandIn
 from tests.scenes import EVENT_TIME, Scene, bands, inner_area, surface, write_items
@@ -99,6 +101,34 @@ def test_a_scene_that_shows_nothing_new_costs_no_region(folder, first, tmp_path)
     mapped(folder, everything, anew)
     assert content(second) == content(anew)
     assert content(second) != content(first)
+
+
+def test_nothing_is_taken_over_where_the_users_mask_was_edited(folder, tmp_path):
+    scenes = scenes_of(folder, "after-2", "cloudy")
+    west, south, east, north = scenes.area.bounds
+    mask = tmp_path / "lakes.geojson"
+    names = ("first", "same", "edited")
+    first, same, edited = (tmp_path / f"{name}.zarr" for name in names)
+    cube = CubeSettings(dilation=0.0, mask=mask)
+
+    def draw(share: float) -> None:
+        lake = shapely.box(west, south, west + share * (east - west), north)
+        mask.write_text(
+            json.dumps({"type": "Feature", "properties": {}, "geometry": lake.__geo_interface__})
+        )
+
+    draw(0.2)
+    mapped(folder, scenes, first, cube=cube)
+    draw(0.2)
+    assert mapped(folder, scenes, same, first, cube)[0] == 0
+    draw(0.5)
+    computed, states = mapped(folder, scenes, edited, first, cube)
+    assert computed == states[-1].regions
+    less, more = (open_map(path)["probability"].notnull().sum() for path in (edited, first))
+    assert less < more
+    # And a map that was begun with another content is not gone on with.
+    with pytest.raises(OtherRunError, match=r"masks\.mask there is"):
+        mapped(folder, scenes, first, cube=cube)
 
 
 def test_nothing_is_taken_over_where_later_scenes_change_every_pixel(folder, tmp_path):

@@ -9,13 +9,15 @@ from pathlib import Path
 import geopandas
 import pytest
 
-from lscube.errors import AreaError, SourceError
+from lscube.errors import AreaError, SettingsError, SourceError
 from lscube.mapping import open_map
 from lscube.scan.area import Area
 from lscube.scan.record import EventRecord
 from lscube.scan.rules import Decision
 from lscube.scan.running import one_each, scan_once
 from lscube.scan.status import status_lines
+from lscube.scan.versions import settings_digest
+from lscube.scan.world import World
 from tests.scanning import (
     DAY,
     EVENT,
@@ -29,6 +31,18 @@ from tests.scanning import (
     world_of,
 )
 from tests.scanning import write_event as write
+
+
+class StopError(Exception):
+    """A scan is killed."""
+
+
+def stop_at(wanted: str) -> Steps:
+    def stop(step: str) -> None:
+        if step == wanted:
+            raise StopError
+
+    return Steps(do=stop)
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +248,113 @@ def test_two_sources_of_one_earthquake_make_one_event(folder, catalogue, clock, 
     assert record_of(world, "gdacs-EQ-1").reason == "it is the same event as usgs-us1"
 
 
+def both_told(gdacs_first: bool) -> tuple[Feed, Feed]:
+    other = hazard(id="gdacs-EQ-1", source="gdacs", time=EVENT + timedelta(seconds=8))
+    return Feed([] if gdacs_first else [hazard()]), Feed([other])
+
+
+def two_fed(folder, scan, catalogue, clock, usgs: Feed, gdacs: Feed, **given) -> World:
+    world = world_of(folder, scan, catalogue, usgs, clock, **given)
+    return replace(world, triggers={"usgs": usgs, "gdacs": gdacs})
+
+
+def test_a_preferred_source_that_tells_later_takes_over_what_is_not_mapped(
+    folder, catalogue, clock, tmp_path
+):
+    usgs, gdacs = both_told(gdacs_first=True)
+    catalogue.arrive("after-1")
+    stop = stop_at("region gdacs-EQ-1 0001")
+    killed = two_fed(folder, tmp_path, catalogue, clock, usgs, gdacs, at=stop)
+    with pytest.raises(StopError):
+        scan_once(killed)
+    usgs.hazards = [hazard()]
+    world = two_fed(folder, tmp_path, catalogue, clock, usgs, gdacs)
+    assert scan_once(world).versions == 1
+    assert len(record_of(world).versions) == 1
+    left = record_of(world, "gdacs-EQ-1")
+    assert (left.phase, left.making) == ("declined", None)
+    assert left.reason == "it is the same event as usgs-us1"
+    assert not (tmp_path / "events" / "gdacs-EQ-1" / "versions" / "0001").exists()
+
+
+def test_what_is_mapped_stays_with_the_source_that_told_it_first(
+    folder, catalogue, clock, tmp_path
+):
+    usgs, gdacs = both_told(gdacs_first=True)
+    catalogue.arrive("after-1")
+    world = two_fed(folder, tmp_path, catalogue, clock, usgs, gdacs)
+    assert scan_once(world).versions == 1
+    usgs.hazards = [hazard()]
+    assert scan_once(world).versions == 0
+    assert record_of(world).reason == "it is the same event as gdacs-EQ-1"
+    assert record_of(world, "gdacs-EQ-1").phase == "followed"
+
+
+def nothing(told) -> Area:
+    raise AreaError("Expected ground to map, but no ground is steep enough; lower area.slope.")
+
+
+def test_an_event_without_ground_to_map_is_declined_with_the_reason(
+    folder, catalogue, clock, tmp_path
+):
+    usgs, gdacs = both_told(gdacs_first=False)
+    places = {"usgs-us1": nothing, "gdacs-EQ-1": lambda told: area()}
+    world = two_fed(
+        folder, tmp_path, catalogue, clock, usgs, gdacs, area_of=lambda told: places[told.id](told)
+    )
+    catalogue.arrive("after-1")
+    for _ in range(2):
+        outcome = scan_once(world)
+        assert (outcome.versions, outcome.failures) == (0, ())
+    flat = record_of(world)
+    assert (flat.phase, flat.waits_for, flat.trouble) == ("declined", "", None)
+    assert "no ground is steep enough" in flat.reason
+    # A circle around it is not mapped instead.
+    assert record_of(world, "gdacs-EQ-1").reason == "it is the same event as usgs-us1"
+    # A better estimate may reach ground that is.
+    places["usgs-us1"] = lambda told: area()
+    usgs.hazards = [hazard(updated=EVENT + DAY, magnitude=7.1)]
+    assert scan_once(world).versions == 1
+    assert not record_of(world).nothing_to_map
+
+
+def test_a_mapped_event_ends_where_its_revision_leaves_nothing_to_map(
+    folder, catalogue, clock, tmp_path
+):
+    feed, places = Feed(), [lambda told: area()]
+    world = world_of(folder, tmp_path, catalogue, feed, clock, area_of=lambda told: places[0](told))
+    catalogue.arrive("after-1")
+    assert scan_once(world).versions == 1
+    places[0] = nothing
+    feed.hazards = [hazard(updated=EVENT + DAY, magnitude=5.1)]
+    for _ in range(2):
+        assert scan_once(world).failures == ()
+        assert record_of(world).phase == "ended"
+    assert len(record_of(world).versions) == 1
+
+
+def test_what_fails_again_and_again_ends_when_its_days_are_over(folder, catalogue, clock, tmp_path):
+    def area_of(told) -> Area:
+        raise SourceError("Expected contours, but the server is away; wait.")
+
+    world = world_of(
+        folder, tmp_path, catalogue, Feed(), clock, area_of=area_of, watch={"attempts": 3}
+    )
+    clock.now = EVENT + 59 * DAY
+    scan_once(world)
+    clock.now = EVENT + 60 * DAY
+    # Not at once: what is away for a moment costs no event its last version.
+    scan_once(world)
+    assert record_of(world).phase == "followed"
+    clock.now += DAY
+    (failure,) = scan_once(world).failures
+    assert failure == "usgs-us1: Expected contours, but the server is away; wait."
+    ended = record_of(world)
+    assert (ended.phase, ended.trouble) == ("ended", None)
+    assert ended.reason.startswith("60 days are over, and it failed 3 times: Expected contours")
+    assert scan_once(world).failures == ()
+
+
 def test_an_event_under_a_new_id_keeps_its_record():
     told = hazard()
     records = {told.id: EventRecord(told, EVENT, phase="followed")}
@@ -252,7 +373,7 @@ def test_what_fails_is_tried_again_later_and_holds_up_no_other_event(
 
     def area_of(told) -> Area:
         if told.id == "usgs-us1" and broken[0]:
-            raise AreaError("Expected an area, found none; wait.")
+            raise SourceError("Expected an area, found none; wait.")
         return area()
 
     catalogue.arrive("after-1")
@@ -350,24 +471,85 @@ def test_items_that_cannot_be_read_are_read_again(folder, clock, tmp_path):
     assert record_of(world).phase == "ended"
 
 
-def test_other_settings_drop_a_version_in_the_making(folder, catalogue, clock, tmp_path):
-    class StopError(Exception):
-        pass
+def test_what_can_never_be_read_makes_no_version_more_than_was_asked_for(folder, clock, tmp_path):
+    place = write(tmp_path / "event")
+    (place / "after-2" / "red.tif").write_bytes(b"damaged")
+    catalogue = Catalogue(place, "catalogue")
+    catalogue.arrive("after-1", "after-2")
+    steps = Steps()
+    world = world_of(
+        place, tmp_path / "scan", catalogue, Feed(), clock, at=steps, watch={"attempts": 1}
+    )
 
     def stop(step: str) -> None:
-        if step == "region usgs-us1 0001":
-            raise StopError
+        assert steps.names.count("wrote usgs-us1 looked") < 5, "versions without end"
 
-    catalogue.arrive("after-1")
-    first = world_of(folder, tmp_path, catalogue, Feed(), clock, at=Steps(do=stop))
-    with pytest.raises(StopError):
-        scan_once(first)
-    assert record_of(first).making is not None
-    world = world_of(folder, tmp_path, catalogue, Feed(), clock, predict={"dtype": "float32"})
+    steps.do = stop
+    # Long after the last day: nothing is to be waited for any more.
+    clock.now = EVENT + 100 * DAY
     assert scan_once(world).versions == 1
-    place = tmp_path / "events" / "usgs-us1" / "versions"
-    assert [path.name for path in place.iterdir()] == ["0001"]
-    assert not (place / "0001" / "map.zarr.partial").exists()
+    ended = record_of(world)
+    assert ended.phase == "ended"
+    assert ended.reason.endswith("items that could not be read: after-2")
+
+
+@pytest.fixture
+def interrupted(folder, catalogue, clock, tmp_path) -> Path:
+    """The folder of a version that a scan was killed over."""
+    catalogue.arrive("after-1")
+    stop = stop_at("region usgs-us1 0001")
+    world = world_of(folder, tmp_path, catalogue, Feed(), clock, at=stop)
+    with pytest.raises(StopError):
+        scan_once(world)
+    assert record_of(world).making is not None
+    return tmp_path / "events" / "usgs-us1" / "versions" / "0001"
+
+
+@pytest.mark.parametrize(
+    ("told", "given"),
+    [
+        (hazard(), {"predict": {"dtype": "float32"}}),
+        (hazard(updated=EVENT + DAY, time=EVENT + timedelta(seconds=2)), {}),
+    ],
+    ids=["settings", "time"],
+)
+def test_other_settings_or_times_drop_a_version_in_the_making(
+    interrupted, folder, catalogue, clock, tmp_path, told, given
+):
+    world = world_of(folder, tmp_path, catalogue, Feed([told]), clock, **given)
+    outcome = scan_once(world)
+    assert (outcome.versions, outcome.failures) == (1, ())
+    assert [path.name for path in interrupted.parent.iterdir()] == ["0001"]
+    assert not (interrupted / "map.zarr.partial").exists()
+    assert open_map(interrupted / "map.zarr").attrs["lscube_manifest"]["event_time"] == (
+        f"{told.time:%Y-%m-%dT%H:%M:%SZ}"
+    )
+
+
+def test_a_version_is_of_the_content_of_the_users_mask(folder, catalogue, clock, tmp_path):
+    mask = tmp_path / "lakes.tif"
+    world = world_of(folder, tmp_path, catalogue, Feed(), clock, cube={"mask": str(mask)})
+    digests = []
+    for content in (b"one", b"one", b"other"):
+        mask.write_bytes(content)
+        digests.append(settings_digest(world, hazard()))
+    assert digests[0] == digests[1] != digests[2]
+    mask.unlink()
+    with pytest.raises(SettingsError, match=r"Expected a mask at .*lakes.tif"):
+        settings_digest(world, hazard())
+
+
+def test_a_map_that_another_lscube_began_is_begun_anew(
+    interrupted, folder, catalogue, clock, tmp_path
+):
+    path = interrupted / "map.zarr.partial" / "zarr.json"
+    content = json.loads(path.read_text())
+    content["attributes"]["lscube_manifest"]["pixels"] = 0
+    path.write_text(json.dumps(content))
+    world = world_of(folder, tmp_path, catalogue, Feed(), clock)
+    outcome = scan_once(world)
+    assert (outcome.versions, outcome.failures) == (1, ())
+    assert open_map(interrupted / "map.zarr").attrs["lscube_manifest"]["pixels"] > 0
 
 
 def test_what_was_not_mapped_is_forgotten_in_the_end(folder, catalogue, clock, tmp_path):

@@ -50,7 +50,7 @@ def design_map(
     """
     models = _check_models([model] if isinstance(model, LoadedModel) else model, cube, grid)
     _check_optional(models, settings)
-    engine, policy = _arithmetic(settings)
+    engine, policy = arithmetic_of(settings)
     models = [replace(one, engine=engine, policy=policy) for one in models]
     layout = make_layout(grid, settings)
     reading = reading or prepare_reading(scenes, grid, cube)
@@ -61,8 +61,8 @@ def design_map(
     )
 
 
-def _arithmetic(settings: PredictSettings) -> tuple[str, str]:
-    """Engine and Keras policy; only where they depend on the machine is that looked at."""
+def arithmetic_of(settings: PredictSettings) -> tuple[str, str]:
+    """Engine and Keras policy of a map; only where they depend on the machine is that looked at."""
     paper = settings.mode == "paper"
     engine = "keras" if settings.engine == "auto" and paper else settings.engine
     precision = "float32" if settings.precision == "auto" and paper else settings.precision

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import shapely
@@ -14,14 +15,18 @@ from lscube import __version__
 from lscube.catalog import unsigned
 from lscube.cube import CloudMask, CubePlan
 from lscube.cube.side import Scene
+from lscube.errors import SettingsError
 from lscube.grid import bounds_of, epsg_of, resolution_of
 from lscube.learn import LoadedModel
 from lscube.manifest import Manifest
 from lscube.mapping.layout import Layout, Region
-from lscube.settings import PredictSettings
+from lscube.settings import CubeSettings, PredictSettings
 
 PIXELS = 1
 """Counts changes of lscube after which the same input gives other pixels."""
+
+_MASKS = ("mask", "pre_mask", "post_mask")
+"""Settings that name files of the user's own; their content determines pixels."""
 
 _CUTS = {
     *("core", "margin", "mode", "engine", "precision"),
@@ -34,7 +39,7 @@ def make_manifest(
     plan: CubePlan, layout: Layout, models: Sequence[LoadedModel], settings: PredictSettings
 ) -> Manifest:
     """Collect what determines a map, for the store's attributes; hrefs without signatures."""
-    scenes = plan.scenes
+    scenes, masks = plan.scenes, mask_digests(plan.settings)
     items = [*scenes.pre, *scenes.post, *scenes.dsm]
     manifest = {
         "lscube": __version__,
@@ -64,6 +69,8 @@ def make_manifest(
             "shape": list(layout.cores.shape),
             "transform": list(layout.cores.affine)[:6],
         },
+        # Only where there are any: as for `without`.
+        **({"masks": masks} if masks else {}),
         "radiometry": [*plan.pre.notes, *plan.post.notes],
         "shift": list(plan.reading.shift),
         "cloud_mask": _name(plan.reading.cloud_mask),
@@ -73,6 +80,34 @@ def make_manifest(
         },
     }
     return _plain(manifest)
+
+
+def mask_digests(settings: CubeSettings) -> dict[str, str]:
+    """sha256 of the content of each of the user's masks, by setting; without those that are not set.
+
+    Raises
+    ------
+    SettingsError
+        A file cannot be read.
+    """
+    paths = {name: getattr(settings, name) for name in _MASKS}
+    return {name: _content_of(path) for name, path in paths.items() if path is not None}
+
+
+def _content_of(path: Path) -> str:
+    # Beside a shapefile stands its CRS.
+    projection = path.with_suffix(".prj")
+    files = [path, projection] if path.suffix == ".shp" and projection.exists() else [path]
+    found = hashlib.sha256()
+    try:
+        for one in files:
+            with one.open("rb") as file:
+                hashlib.file_digest(file, lambda: found)
+    except OSError as error:
+        raise SettingsError(
+            f"Expected a mask at {path}, but it cannot be read ({error.strerror}); check the path."
+        ) from None
+    return found.hexdigest()
 
 
 def region_digest(manifest: Manifest, plan: CubePlan, layout: Layout, region: Region) -> bytes:
@@ -114,7 +149,8 @@ def _content(manifest: Manifest, plan: CubePlan, layout: Layout, region: Region)
     return {
         **{
             name: manifest[name]
-            for name in ("pixels", "cube", "predict", "layout", "shift", "cloud_mask")
+            for name in ("pixels", "cube", "predict", "layout", "masks", "shift", "cloud_mask")
+            if name in manifest
         },
         "model": manifest["model"]["sha256"],
         "grid": [epsg_of(grid), resolution_of(grid), *grid.shape, *bounds_of(grid)],

@@ -12,7 +12,7 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
 from lscube.cube.assemble import outside_area
-from lscube.errors import StoreError
+from lscube.errors import OtherRunError, StoreError
 from lscube.grid import epsg_of, project
 from lscube.learn import TrainedEvent
 from lscube.manifest import Manifest, differences, short
@@ -55,11 +55,11 @@ def check_same(name: str, ours: Manifest, theirs: Manifest) -> None:
 
     Raises
     ------
-    StoreError
+    OtherRunError
         Names the entry that differs, and both values.
     """
     for entry, mine, other in differences(ours, theirs):
-        raise StoreError(
+        raise OtherRunError(
             f"Expected a map of this run at {name}, but it belongs to another one: {entry} there is "
             f"{short(other)}, here {short(mine)}; choose another name or remove it."
         )

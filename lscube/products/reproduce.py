@@ -177,6 +177,9 @@ def moved_settings(run: Run, manifest: Manifest) -> Iterator[str]:
         "lscube": "version of lscube",
         "pixels": "version of the method",
         "model.sha256": "model",
+        "masks.mask": "content of the mask",
+        "masks.pre_mask": "content of the mask before",
+        "masks.post_mask": "content of the mask after",
     }
     for name, old, new in differences(run.manifest, portable(manifest)):
         # Items are told of by themselves; where a model was trained is not what it computes.

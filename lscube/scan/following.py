@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 
 from lscube.errors import InUseError, LscubeError
-from lscube.scan import steps, versions
+from lscube.scan import deciding, steps, versions
 from lscube.scan.alerts.message import delivered
 from lscube.scan.alerts.webhook import deliver
 from lscube.scan.hazard import Hazard
@@ -72,6 +72,7 @@ class Event:
             self._remember(steps.revise(self.record, self.hazard), "revised")
         if steps.is_reopened(self.world, self.record):
             self._remember(replace(self.record, phase="followed"), "reopened")
+        self._remember(deciding.give_way(self.world, self.record), "decided")
         if self._is_paused():
             return False
         while self._step():
@@ -86,7 +87,7 @@ class Event:
             # One decision at a time: else two scans could follow one event under the names of two sources.
             with self.world.state.held(DECISIONS):
                 others = self.world.state.records()
-                self._remember(steps.decide(self.world, self.record, others), "decided")
+                self._remember(deciding.decide(self.world, self.record, others), "decided")
             return True
         step = self._next()
         if step is not None:
@@ -123,7 +124,8 @@ class Event:
         attempts = 1 + (self.record.trouble.attempts if self.record.trouble else 0)
         trouble = Trouble(attempts, now, now + steps.pause(world, attempts), reason)
         world.log(logging.WARNING, self.record.id, "%s (failed %d times)", reason, attempts)
-        self._remember(replace(self.record, trouble=trouble), "failed")
+        failed = replace(self.record, trouble=trouble)
+        self._remember(steps.give_up(world, failed), "failed")
 
     def _tell(self) -> str:
         """Deliver messages; gives what failed."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lscube.files import cannot_write, write_json
+from lscube.mapping.opening import finished_store
 from lscube.mapping.places import place_of, reached
 from lscube.mapping.places.lease import Timing, object_store
 
@@ -168,8 +169,16 @@ class DryHome(FolderHome):
         self._home = home
 
     def map(self, event: str, version: str) -> Path | str:
-        """Path or address of a version's map."""
-        return self._home.map(event, version)
+        """Path or address of a version's map, which is only read.
+
+        Raises
+        ------
+        StoreError
+            It is not finished: nothing is to be mapped there.
+        """
+        path = self._home.map(event, version)
+        finished_store(path)
+        return path
 
     def fetch(self, event: str, version: str, name: str) -> Path:
         """A file of this run, else a kept one."""

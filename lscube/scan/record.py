@@ -88,14 +88,16 @@ class EventRecord:
     first_seen: datetime
     """UTC instant."""
     phase: Phase = "new"
-    """new: nothing decided. declined: no rule wants it. followed: mapped as scenes arrive. ended: done with.
-    deleted: taken back by its source."""
+    """new: nothing decided. declined: no rule wants it, or there is nothing to map. followed: mapped as
+    scenes arrive. ended: done with. deleted: taken back by its source."""
     reason: str = ""
     """Why it is in this phase."""
     waits_for: str = ""
     """What has to come next."""
     area: str | None = None
     """What is mapped, WKT in EPSG:4326."""
+    nothing_to_map: bool = False
+    """Whether its area was looked for, and there is none: too weak, too flat, too small."""
     area_km2: float = 0.0
     """Its size."""
     area_why: tuple[str, ...] = ()

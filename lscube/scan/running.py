@@ -17,15 +17,13 @@ from lscube.scan.metrics import PassNumbers, write_metrics
 from lscube.scan.record import EventRecord
 from lscube.scan.state import ConflictError
 from lscube.scan.steps import Begin, ends_at
+from lscube.scan.triggers.same import PREFERRED
 from lscube.scan.world import World, logger
 
 METRICS = "metrics.prom"
 
 KEPT = timedelta(days=30)
 """How long what was not mapped is remembered after it would have been watched."""
-
-_PREFERRED = {"own": 0, "usgs": 1, "gdacs": 2}
-"""Of two sources that tell of one event, which is followed."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def _follow_all(world: World, begin: Begin) -> tuple[list[Followed], list[str]]:
 
 
 def _by_preference(hazards: Sequence[Hazard]) -> list[Hazard]:
-    return sorted(hazards, key=lambda hazard: (_PREFERRED[hazard.source], hazard.id))
+    return sorted(hazards, key=lambda hazard: (PREFERRED[hazard.source], hazard.id))
 
 
 def one_each(hazards: Mapping[str, Hazard], records: Mapping[str, EventRecord]) -> Sequence[Hazard]:

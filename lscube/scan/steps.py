@@ -2,7 +2,7 @@
 
 ::
 
-    new -> declined                            no rule wants it
+    new -> declined                            no rule wants it, or there is nothing to map
         -> followed: area -> waiting -> making -> (a version) -> waiting -> ...
         -> ended                               long enough, or all clear
     any -> deleted                             taken back by its source
@@ -11,18 +11,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from lscube.catalog import Scenes
-from lscube.errors import AreaError, SceneError
+from lscube.errors import AreaError, OtherRunError, SceneError
 from lscube.scan import versions
 from lscube.scan.alerts.message import withdrawal
 from lscube.scan.hazard import Hazard
 from lscube.scan.looking import digest_of, digest_scenes, measure_clear, search
-from lscube.scan.record import EventRecord, Version
-from lscube.scan.triggers.same import same_event
+from lscube.scan.record import EventRecord, Phase, Version
 from lscube.scan.world import World
 
 Begin = Callable[[World, EventRecord, Scenes, float], EventRecord]
@@ -39,12 +38,12 @@ def revise(record: EventRecord, hazard: Hazard) -> EventRecord:
         return _delete(told)
     moved = any(getattr(hazard, name) != getattr(record.hazard, name) for name in _WHERE)
     if moved:
-        told = replace(told, area=None, looked_at="")
+        told = replace(told, area=None, nothing_to_map=False, looked_at="")
     if record.phase == "deleted":
         told = replace(told, reason="its source tells of it again")
     if not record.versions:
         # What was wanted for a first estimate may not be for a better one, and the other way round.
-        return replace(told, phase="new", trouble=None)
+        return replace(told, phase="new", nothing_to_map=False, trouble=None)
     if record.phase == "deleted" or (record.phase == "ended" and moved):
         return replace(told, phase="followed", trouble=None)
     return told
@@ -64,33 +63,18 @@ def _delete(record: EventRecord) -> EventRecord:
     )
 
 
-def decide(world: World, record: EventRecord, others: Mapping[str, EventRecord]) -> EventRecord:
-    """Follow an event, or not."""
-    for other in others.values():
-        if (
-            other.phase in ("followed", "ended")
-            and other.id != record.id
-            and same_event(record.hazard, other.hazard)
-        ):
-            return _decline(record, f"it is the same event as {other.id}")
-    decision = world.wanted(record.hazard)
-    if not decision.wanted:
-        return _decline(record, decision.reason)
-    return replace(
-        record, phase="followed", reason=decision.reason, waits_for="its area to be found"
-    )
-
-
-def _decline(record: EventRecord, reason: str) -> EventRecord:
-    return replace(record, phase="declined", reason=reason, waits_for="")
-
-
 def find_area(world: World, record: EventRecord) -> EventRecord:
-    """Find where an event is mapped."""
-    found = world.area_of(record.hazard)
+    """Find where an event is mapped; without any such place it is left alone until it is another one."""
+    try:
+        found = world.area_of(record.hazard)
+    except AreaError as error:
+        phase: Phase = "ended" if record.versions else "declined"
+        left = replace(record, phase=phase, reason=str(error), waits_for="")
+        return replace(left, nothing_to_map=True)
     return replace(
         record,
         area=found.geometry.wkt,
+        nothing_to_map=False,
         area_km2=round(found.km2, 3),
         area_why=tuple(found.why),
         waits_for="scenes",
@@ -101,6 +85,23 @@ def ends_at(world: World, record: EventRecord) -> datetime:
     """Until when an event is watched."""
     start = record.hazard.end or record.hazard.time
     return start + timedelta(days=world.settings.watch.days)
+
+
+def give_up(world: World, record: EventRecord) -> EventRecord:
+    """End an event that failed again and again until its days were over."""
+    trouble, watch = record.trouble, world.settings.watch
+    over = world.clock() >= ends_at(world, record)
+    if (
+        trouble is None
+        or record.phase != "followed"
+        or not over
+        or trouble.attempts < watch.attempts
+    ):
+        return record
+    reason = (
+        f"{watch.days:g} days are over, and it failed {trouble.attempts} times: {trouble.reason}"
+    )
+    return replace(record, phase="ended", reason=reason, waits_for="", trouble=None)
 
 
 def look(world: World, record: EventRecord, begin: Begin) -> EventRecord:
@@ -155,7 +156,7 @@ def _try_again(world: World, record: EventRecord) -> datetime:
             break
         lossy += 1
     if lossy >= world.settings.watch.attempts:
-        return ends_at(world, record) + timedelta(days=1)
+        return datetime.max.replace(tzinfo=UTC)
     return record.versions[-1].created + pause(world, lossy)
 
 
@@ -191,12 +192,17 @@ def _short(error: Exception) -> str:
 def go_on_making(world: World, record: EventRecord, version: Version) -> EventRecord:
     """Go on with a version, or drop it if another is wanted by now."""
     if not versions.is_stale(world, record, version):
-        return versions.go_on(world, record, version)
+        try:
+            return versions.go_on(world, record, version)
+        except OtherRunError as error:
+            world.log(
+                logging.WARNING, record.id, "version %s is begun anew: %s", version.name, error
+            )
     world.home.drop(record.id, version.name)
     return replace(record, making=None, looked_at="", waits_for="scenes")
 
 
 def is_reopened(world: World, record: EventRecord) -> bool:
     """Whether an event ended only because a clock ran ahead."""
-    early = world.clock() < ends_at(world, record)
+    early = world.clock() < ends_at(world, record) and not record.nothing_to_map
     return record.phase == "ended" and early and record.clear < world.settings.watch.complete

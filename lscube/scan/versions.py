@@ -14,7 +14,7 @@ from typing import Any
 
 import shapely
 
-from lscube import jobs
+from lscube import __version__, jobs
 from lscube.catalog import Scenes, freeze
 from lscube.cube import unreadable_items
 from lscube.deliveries import publish
@@ -22,12 +22,15 @@ from lscube.deliveries.inventory import context_of
 from lscube.deliveries.reporting import Given, report
 from lscube.files import write_json
 from lscube.mapping import Progress, Running, map_region, open_map
+from lscube.mapping.design import arithmetic_of
+from lscube.mapping.identity import mask_digests
 from lscube.products.inventory import write_inventory, write_summary
 from lscube.products.report import ReportSettings
 from lscube.products.report.reading import read_summary
 from lscube.products.run import run_id
 from lscube.products.stac import Publication
 from lscube.scan.alerts.message import map_alert
+from lscube.scan.hazard import Hazard
 from lscube.scan.looking import area_in, digest_of, event_of, frozen_source
 from lscube.scan.record import EventRecord, Version
 from lscube.scan.world import World
@@ -37,12 +40,16 @@ SCENES, AREA, COUNTS = "scenes.json", "area.geojson", "regions.json"
 SUMMARY, REPORT, PUBLISHED = "summary.json", "report.html", "published"
 
 
-def settings_digest(world: World) -> str:
-    """A short name of all but scenes and area that determines a map."""
-    settings = world.settings
+def settings_digest(world: World, hazard: Hazard) -> str:
+    """A short name of all but scenes and area that determines a map, on this machine."""
+    settings, event = world.settings, event_of(hazard)
     content = {
+        "lscube": __version__,
+        "event": [event.start.isoformat(), event.end.isoformat()],
+        "arithmetic": arithmetic_of(settings.predict),
         "models": [model.card.sha256 for model in world.models],
         "resolution": settings.map.resolution,
+        "masks": mask_digests(settings.cube),
         "cube": settings.cube.model_dump(mode="json"),
         "predict": settings.predict.model_dump(mode="json"),
     }
@@ -58,7 +65,7 @@ def begin(world: World, record: EventRecord, scenes: Scenes, clear: float) -> Ev
         scenes=tuple(item.id for item in scenes.post),
         clear=clear,
         area=digest_of(str(record.area)),
-        settings=settings_digest(world),
+        settings=settings_digest(world, record.hazard),
     )
     folder = world.home.folder(record.id, version.name)
     freeze(scenes, folder / SCENES)
@@ -76,10 +83,10 @@ def _feature(record: EventRecord) -> dict[str, Any]:
 
 
 def is_stale(world: World, record: EventRecord, version: Version) -> bool:
-    """Whether a version in the making is of another area or of other settings than are wanted now."""
+    """Whether a version in the making is of another area, time or settings than are wanted now."""
     return (version.area, version.settings) != (
         digest_of(str(record.area)),
-        settings_digest(world),
+        settings_digest(world, record.hazard),
     )
 
 

@@ -67,7 +67,8 @@ class WatchSettings(Settings):
     retry: float = Field(15.0, gt=0, le=10_080)
     """Minutes until what failed is tried again; doubled each time, up to a day."""
     attempts: int = Field(8, ge=1, le=100)
-    """Times that a version is made anew because items could not be read."""
+    """Times that a version is made anew because items could not be read; also failures in a row after which
+    an event whose days are over ends."""
 
 
 class ProductSettings(Settings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from lscube.scan.hazard import Hazard
 from lscube.scan.record import EventRecord
@@ -15,9 +16,9 @@ class MemoryState:
 
     def __init__(self, like: State | None = None) -> None:
         self._hazards = dict(like.hazards()) if like else {}
-        self._records = (
-            {name: (record, 1) for name, record in like.records().items()} if like else {}
-        )
+        records = like.records() if like else {}
+        # What another scan has in the making is not gone on with here.
+        self._records = {name: (replace(one, making=None), 1) for name, one in records.items()}
         self._notes: dict[str, str] = {}
         self._like = like
 

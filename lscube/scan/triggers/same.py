@@ -14,6 +14,9 @@ APART = timedelta(seconds=60)
 DISTANCE = 100.0
 """Kilometres by which its epicentres differ at most."""
 
+PREFERRED = {"own": 0, "usgs": 1, "gdacs": 2}
+"""Of two sources that tell of one event, which is followed: the lower one."""
+
 _EARTH = Geod(ellps="WGS84")
 
 
