@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +27,7 @@ from urllib3.util.connection import create_connection
 from lscube.catalog import Patience
 from lscube.catalog.web import PASSING, FetchError, fetch_bytes, plain_reason
 from lscube.scan.guard.addresses import check_address
+from lscube.scan.guard.bounds import Bounded, Budget, Deadline
 from lscube.scan.guard.hosts import Resolve, addresses_of, listed, refused, system_addresses
 from lscube.scan.hazard import Fetch
 from lscube.settings.scan_rules import AllowSettings, LimitSettings
@@ -47,6 +48,8 @@ class GuardedSessions:
     """Bytes of one answer, unpacked."""
     resolve: Resolve = system_addresses
     """How names are resolved; tests hand in their own."""
+    in_all: int | None = None
+    """Bytes of all answers of a session together; None for any number."""
 
     def __call__(self) -> requests.Session:
         """Make a session."""
@@ -55,8 +58,9 @@ class GuardedSessions:
         session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         session.max_redirects = self.limits.redirects
         session.adapters.clear()
+        budget = Budget(self.in_all)
         for scheme in ("https://", "http://"):
-            session.mount(scheme, _GuardedAdapter(self))
+            session.mount(scheme, _GuardedAdapter(self, budget))
         return session
 
 
@@ -93,14 +97,18 @@ def guarded_fetch(
 class _GuardedAdapter(HTTPAdapter):
     """Checks each request, redirects included, and bounds its answer."""
 
-    def __init__(self, sessions: GuardedSessions) -> None:
-        self._sessions = sessions
+    def __init__(self, sessions: GuardedSessions, budget: Budget) -> None:
+        self._sessions, self._budget = sessions, budget
+        self._now = threading.local()  # the deadline of the request that a thread is at
         super().__init__()
         manager: Any = self.poolmanager
-        manager.pool_classes_by_scheme = {
-            "http": _pool(HTTPConnectionPool, HTTPConnection, sessions),
-            "https": _pool(HTTPSConnectionPool, HTTPSConnection, sessions),
-        }
+        manager.pool_classes_by_scheme = _pools(self._now, sessions)
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        """Connections to a proxy, which end in time too."""
+        manager = super().proxy_manager_for(proxy, **proxy_kwargs)
+        manager.pool_classes_by_scheme = _pools(self._now, None)
+        return manager
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Send one request."""
@@ -109,22 +117,52 @@ class _GuardedAdapter(HTTPAdapter):
         port = parts.port or (443 if parts.scheme == "https" else 80)
         direct = allowed.proxy is None or listed(str(parts.hostname), port, allowed.hosts)
         kwargs["proxies"] = {} if direct else dict.fromkeys(("http", "https"), allowed.proxy)
-        return super().send(request, *args, **kwargs)
+        deadline = Deadline(self._sessions.limits.seconds, str(request.url))
+        self._now.deadline = deadline
+        try:
+            answer = super().send(request, *args, **kwargs)
+            deadline.check()
+        except requests.RequestException:
+            deadline.cancel()
+            deadline.check()
+            raise
+        except BaseException:
+            deadline.cancel()
+            raise
+        return answer
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
         """Bound what will be read of an answer."""
         response = super().build_response(req, resp)
-        limits = self._sessions.limits
-        response.raw = _Bounded(resp, self._sessions.most, limits.seconds, str(req.url))
+        most, deadline = self._sessions.most, self._now.deadline
+        response.raw = Bounded(resp, most, self._budget, deadline, str(req.url))
         return response
 
 
-def _pool(pool: type[Any], connection: type[Any], sessions: GuardedSessions) -> type[Any]:
-    """A pool of connections that go to checked addresses."""
+def _pools(now: Any, sessions: GuardedSessions | None) -> dict[str, type[Any]]:
+    return {
+        "http": _pool(HTTPConnectionPool, HTTPConnection, now, sessions),
+        "https": _pool(HTTPSConnectionPool, HTTPSConnection, now, sessions),
+    }
+
+
+def _pool(
+    pool: type[Any], connection: type[Any], now: Any, sessions: GuardedSessions | None
+) -> type[Any]:
+    """A pool of connections that end in time, and go to checked addresses where there are `sessions`."""
 
     class Guarded(connection):  # type: ignore[misc]
         def _new_conn(self) -> socket.socket:
-            return _connect(self, sessions)
+            made: socket.socket = (
+                super()._new_conn() if sessions is None else _connect(self, sessions)
+            )
+            now.deadline.watch(made)
+            return made
+
+        def request(self, *args: Any, **kwargs: Any) -> None:
+            if self.sock is not None:  # of an earlier request
+                now.deadline.watch(self.sock)
+            super().request(*args, **kwargs)
 
     return type(pool.__name__, (pool,), {"ConnectionCls": Guarded})
 
@@ -152,28 +190,6 @@ def _first_that_answers(connection: Any, addresses: tuple[str, ...], port: int) 
             if number == len(addresses):
                 raise
     raise OSError("there is no address")
-
-
-class _Bounded:
-    """The stream of an answer, cut off where it is too long or takes too long."""
-
-    def __init__(self, raw: Any, most: int, seconds: float, address: str) -> None:
-        self._raw, self._most, self._address = raw, most, address
-        self._until, self._seconds = time.monotonic() + seconds, seconds
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._raw, name)
-
-    def stream(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:
-        """Parts of the answer, unpacked."""
-        taken = 0
-        for part in self._raw.stream(*args, **kwargs):
-            taken += len(part)
-            if taken > self._most:
-                raise refused(self._address, f"its answer has more than {self._most:,} bytes")
-            if time.monotonic() > self._until:
-                raise refused(self._address, f"its answer takes more than {self._seconds:g} s")
-            yield part
 
 
 def final_address(href: str, sessions: GuardedSessions, patience: Patience = PATIENCE) -> str:
