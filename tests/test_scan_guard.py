@@ -610,6 +610,17 @@ def test_an_item_of_unusual_size_is_left_out_and_others_are_kept(change, limits)
     assert "item scene was left out: Expected at most" in notes[0]
 
 
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31ma", "a\u202eb", " a", "a\u2028b", ""])
+def test_an_item_whose_names_are_no_plain_line_is_left_out(name):
+    """They go into alerts, the feed, the log and the terminal."""
+    strange, elsewhere = item_with(), item_with()
+    strange.id, elsewhere.collection_id = f"{name}\t", name or "\r"
+    kept, notes = check_items([strange, item_with(), elsewhere], NOTHING, LIMITS)
+    assert [item.id for item in kept] == ["scene"]
+    assert len(notes) == 2
+    assert all(note.isprintable() and "plain line" in note for note in notes)
+
+
 def test_there_may_not_be_any_number_of_items():
     with pytest.raises(RefusedError, match="more than 3 items"):
         check_items([item_with()] * 4, NOTHING, LimitSettings(items=3))

@@ -54,10 +54,10 @@ def verify(header: str, body: bytes, secret: bytes, now: datetime, most: float =
     given = dict(part.partition("=")[::2] for part in header.split(","))
     try:
         seconds = int(given.get("t", ""))
-    except ValueError:
+        fresh = abs(now.timestamp() - seconds) <= most
+    except (ValueError, OverflowError):
         return False
     wanted = hmac.new(secret, b"%d." % seconds + body, hashlib.sha256).hexdigest()
-    fresh = abs(now.timestamp() - seconds) <= most
     return hmac.compare_digest(wanted.encode(), given.get("v1", "").encode()) and fresh
 
 
