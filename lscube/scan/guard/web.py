@@ -9,26 +9,23 @@ by itself, so that this is then its part.
 
 from __future__ import annotations
 
-import os
 import socket
-import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NewConnectionError
 from urllib3.util.connection import create_connection
 
 from lscube.catalog import Patience
 from lscube.catalog.web import PASSING, FetchError, fetch_bytes, plain_reason
 from lscube.scan.guard.addresses import check_address
-from lscube.scan.guard.bounds import Bounded, Budget, Deadline
+from lscube.scan.guard.bounds import Budget
 from lscube.scan.guard.hosts import Resolve, addresses_of, listed, refused, system_addresses
+from lscube.scan.guard.timing import TimedAdapter, plain_session
 from lscube.scan.hazard import Fetch
 from lscube.settings.scan_rules import AllowSettings, LimitSettings
 
@@ -53,11 +50,8 @@ class GuardedSessions:
 
     def __call__(self) -> requests.Session:
         """Make a session."""
-        session = requests.Session()
-        session.trust_env = False
-        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+        session = plain_session()
         session.max_redirects = self.limits.redirects
-        session.adapters.clear()
         budget = Budget(self.in_all)
         for scheme in ("https://", "http://"):
             session.mount(scheme, _GuardedAdapter(self, budget))
@@ -94,77 +88,22 @@ def guarded_fetch(
     return fetch
 
 
-class _GuardedAdapter(HTTPAdapter):
+class _GuardedAdapter(TimedAdapter):
     """Checks each request, redirects included, and bounds its answer."""
 
     def __init__(self, sessions: GuardedSessions, budget: Budget) -> None:
-        self._sessions, self._budget = sessions, budget
-        self._now = threading.local()  # the deadline of the request that a thread is at
-        super().__init__()
-        manager: Any = self.poolmanager
-        manager.pool_classes_by_scheme = _pools(self._now, sessions)
-
-    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
-        """Connections to a proxy, which end in time too."""
-        manager = super().proxy_manager_for(proxy, **proxy_kwargs)
-        manager.pool_classes_by_scheme = _pools(self._now, None)
-        return manager
+        self._allowed = sessions.allowed
+        connect = partial(_connect, sessions=sessions)
+        super().__init__(sessions.limits.seconds, sessions.most, budget, connect)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Send one request."""
-        allowed, parts = self._sessions.allowed, urlsplit(str(request.url))
+        allowed, parts = self._allowed, urlsplit(str(request.url))
         check_address(str(request.url), allowed)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         direct = allowed.proxy is None or listed(str(parts.hostname), port, allowed.hosts)
         kwargs["proxies"] = {} if direct else dict.fromkeys(("http", "https"), allowed.proxy)
-        deadline = Deadline(self._sessions.limits.seconds, str(request.url))
-        self._now.deadline = deadline
-        try:
-            answer = super().send(request, *args, **kwargs)
-            deadline.check()
-        except requests.RequestException:
-            deadline.cancel()
-            deadline.check()
-            raise
-        except BaseException:
-            deadline.cancel()
-            raise
-        return answer
-
-    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        """Bound what will be read of an answer."""
-        response = super().build_response(req, resp)
-        most, deadline = self._sessions.most, self._now.deadline
-        response.raw = Bounded(resp, most, self._budget, deadline, str(req.url))
-        return response
-
-
-def _pools(now: Any, sessions: GuardedSessions | None) -> dict[str, type[Any]]:
-    return {
-        "http": _pool(HTTPConnectionPool, HTTPConnection, now, sessions),
-        "https": _pool(HTTPSConnectionPool, HTTPSConnection, now, sessions),
-    }
-
-
-def _pool(
-    pool: type[Any], connection: type[Any], now: Any, sessions: GuardedSessions | None
-) -> type[Any]:
-    """A pool of connections that end in time, and go to checked addresses where there are `sessions`."""
-
-    class Guarded(connection):  # type: ignore[misc]
-        def _new_conn(self) -> socket.socket:
-            made: socket.socket = (
-                super()._new_conn() if sessions is None else _connect(self, sessions)
-            )
-            now.deadline.watch(made)
-            return made
-
-        def request(self, *args: Any, **kwargs: Any) -> None:
-            if self.sock is not None:  # of an earlier request
-                now.deadline.watch(self.sock)
-            super().request(*args, **kwargs)
-
-    return type(pool.__name__, (pool,), {"ConnectionCls": Guarded})
+        return super().send(request, *args, **kwargs)
 
 
 def _connect(connection: Any, sessions: GuardedSessions) -> socket.socket:
