@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from lscube.files import cannot_write, write_json
+from lscube.files import appearing, cannot_write, write_json
 from lscube.mapping.places import place_of, reached
 from lscube.mapping.places.lease import Timing, object_store
 
@@ -80,7 +80,11 @@ class FolderHome:
 
     def drop(self, event: str, version: str) -> None:
         """Remove the folder."""
-        shutil.rmtree(self.folder(event, version))
+        path = self.folder(event, version)
+        try:
+            shutil.rmtree(path)
+        except OSError as error:
+            raise cannot_write(path, error) from None
 
     def point(self, event: str, version: str, content: dict[str, Any]) -> None:
         """Write `latest.json`, and turn the link `latest`, each at once."""
@@ -135,7 +139,8 @@ class ObjectHome:
         if not path.exists():
             with reached(self._place):
                 content = bytes(self._store.get(f"{_key(event, version)}/{name}").bytes())
-            path.write_bytes(content)
+            with appearing(path) as partial:
+                partial.write_bytes(content)
         return path
 
     def drop(self, event: str, version: str) -> None:

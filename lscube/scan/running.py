@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lscube.errors import InUseError, LscubeError
+from lscube.errors import InUseError, LscubeError, StoreError
 from lscube.scan import versions
 from lscube.scan.alerts import feed
 from lscube.scan.following import Event, Followed
@@ -58,7 +58,7 @@ def scan_once(world: World, begin: Begin = versions.begin) -> Outcome:
     Raises
     ------
     StoreError
-        The scan's memory cannot be used. What fails for one event, or one trigger, is in the outcome
+        The scan's memory cannot be read. What fails for one event, or one trigger, is in the outcome
         instead, and does not keep others waiting.
     """
     world = replace(world, run=uuid.uuid4().hex[:12])
@@ -67,7 +67,11 @@ def scan_once(world: World, begin: Begin = versions.begin) -> Outcome:
     _forget(world)
     events, busy = _follow_all(world, begin)
     failures += [f"{event.event}: {event.failure}" for event in events if event.failure]
-    _write_overview(world, started, len(failures))
+    try:
+        _write_overview(world, started, len(failures))
+    except StoreError as error:
+        logger.warning("%s", error, extra={"scan_id": world.run})
+        failures.append(str(error))
     return Outcome(tuple(events), tuple(busy), tuple(failures))
 
 
@@ -113,6 +117,9 @@ def _follow_all(world: World, begin: Begin) -> tuple[list[Followed], list[str]]:
         except (InUseError, ConflictError) as error:
             world.log(logging.INFO, hazard.id, "%s", error)
             busy.append(hazard.id)
+        except LscubeError as error:  # not even its failure could be remembered
+            world.log(logging.WARNING, hazard.id, "%s", error)
+            events.append(Followed(hazard.id, 0, str(error)))
     return events, busy
 
 
@@ -174,10 +181,21 @@ def watch(
     Returns
     -------
     Outcome of the last pass.
+
+    Raises
+    ------
+    LscubeError
+        The first pass cannot be made. Of a later one it is its outcome, and the next is made in its time.
     """
     outcome = None
     while not stopped():
-        outcome = scan_once(world)
+        try:
+            outcome = scan_once(world)
+        except LscubeError as error:
+            if outcome is None:
+                raise
+            logger.warning("%s", error)
+            outcome = Outcome((), (), (str(error),))
         told(outcome)
         if not stopped():
             world.sleep(60 * world.settings.watch.every)
