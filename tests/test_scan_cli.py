@@ -89,9 +89,21 @@ def test_what_cannot_be_done_now_is_exit_code_3(config, capsys):
     assert "Could not be done now: own: Expected events in" in capsys.readouterr().err
 
 
+def test_a_memory_that_cannot_be_used_may_be_there_the_next_time(config, capsys):
+    """Another program, a later lscube or a full disk is no wrong configuration."""
+    (config.parent / "scan").mkdir()
+    (config.parent / "scan" / "scan.sqlite").write_bytes(b"no database, for the moment" * 100)
+    for options in ((), ("--dry-run",), ("--watch",), ("--status",)):
+        assert scan(config, *options) == PARTIAL
+        said = capsys.readouterr().err
+        assert "Error: Expected to use the scan's memory" in said
+        assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ('folder = "scan"', 'folder = "nowhere://bucket/scan"', "address of an object store"),
         ('own = "events.csv"', "", "switch on one of triggers.usgs"),
         ('folder = "scan"', "", "setting 'folder' is missing"),
         ("[map]", "[map]\nmodel = 1", "unknown setting 'map.model'"),
