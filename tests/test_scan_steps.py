@@ -222,6 +222,29 @@ def test_an_event_under_a_new_id_keeps_its_record():
     assert one_each({gone.id: gone}, records)[0].deleted
 
 
+def test_of_two_maps_of_what_is_one_event_by_now_one_is_withdrawn(
+    folder, catalogue, clock, tmp_path
+):
+    """The USGS merges two ids after both were mapped."""
+    catalogue.arrive("after-1")
+    other = hazard(id="usgs-us2", longitude=10.0)
+    feed = Feed([hazard(), other])
+    world = world_of(folder, tmp_path, catalogue, feed, clock)
+    assert scan_once(world).versions == 2
+    feed.hazards = [
+        hazard(updated=EVENT + DAY, deleted=True),
+        replace(other, updated=EVENT + DAY, others=("usgs-us1",)),
+    ]
+    scan_once(world)
+    gone, kept = record_of(world), record_of(world, "usgs-us2")
+    assert (gone.phase, gone.alerts[-1].body["type"]) == ("deleted", "withdrawn")
+    assert (kept.phase, len(kept.alerts)) == ("followed", 1)
+    # One that was never mapped is the other's.
+    declined = {**world.state.records(), "usgs-us1": EventRecord(hazard(), EVENT, phase="declined")}
+    assert [one.id for one in one_each(world.state.hazards(), declined)] == ["usgs-us2"]
+    world.state.close()
+
+
 def test_what_fails_is_tried_again_later_and_holds_up_no_other_event(
     folder, catalogue, clock, tmp_path
 ):

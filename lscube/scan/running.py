@@ -128,7 +128,11 @@ def _by_preference(hazards: Sequence[Hazard]) -> list[Hazard]:
 
 
 def one_each(hazards: Mapping[str, Hazard], records: Mapping[str, EventRecord]) -> Sequence[Hazard]:
-    """Hazards with one state for each event: what is known under a new id keeps the id of its record."""
+    """Hazards with one state for each event: what is known under a new id keeps the id of its record.
+
+    Of two records that are one event by now, one goes on; the other gets what is told of its own id, so
+    that it is withdrawn where that was taken back.
+    """
     names = {name: name for name in hazards}
     for hazard in hazards.values():
         known = [
@@ -140,7 +144,11 @@ def one_each(hazards: Mapping[str, Hazard], records: Mapping[str, EventRecord]) 
             continue
         followed = [name for name in known if records[name].phase != "declined"]
         kept = (followed or known)[0]
-        names |= {name: kept for name in (hazard.id, *hazard.others) if name in hazards}
+        names |= {
+            name: kept
+            for name in (hazard.id, *hazard.others)
+            if name in hazards and (name == kept or not _has_a_life(records.get(name)))
+        }
     together: dict[str, list[Hazard]] = {}
     for name, kept in names.items():
         together.setdefault(kept, []).append(hazards[name])
@@ -148,6 +156,11 @@ def one_each(hazards: Mapping[str, Hazard], records: Mapping[str, EventRecord]) 
         replace(max(states, key=lambda one: (not one.deleted, one.updated)), id=kept)
         for kept, states in together.items()
     ]
+
+
+def _has_a_life(record: EventRecord | None) -> bool:
+    """Whether something is yet to be done, or was told, under a record's own id."""
+    return record is not None and (record.phase == "followed" or bool(record.versions))
 
 
 def _write_overview(world: World, started: datetime, failures: int) -> None:
