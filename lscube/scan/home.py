@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,6 +36,9 @@ class Home(Protocol):
 
     def drop(self, event: str, version: str) -> None:
         """Remove what there is of a version that will never be complete."""
+
+    def forget(self, event: str) -> None:
+        """Remove what is there of an event of which no version was made."""
 
     def point(self, event: str, version: str, content: dict[str, Any]) -> None:
         """Say that a version is the latest, at once."""
@@ -85,6 +89,13 @@ class FolderHome:
             shutil.rmtree(path)
         except OSError as error:
             raise cannot_write(path, error) from None
+
+    def forget(self, event: str) -> None:
+        """Remove its folders, if they are empty."""
+        place = self.root / "events" / event
+        for folder in (place / "versions", place):
+            with suppress(OSError):  # it is not there, or holds something
+                folder.rmdir()
 
     def point(self, event: str, version: str, content: dict[str, Any]) -> None:
         """Write `latest.json`, and turn the link `latest`, each at once."""
@@ -149,6 +160,9 @@ class ObjectHome:
         with reached(self._place):
             for page in self._store.list(f"{_key(event, version)}/"):
                 self._store.delete([entry["path"] for entry in page])
+
+    def forget(self, event: str) -> None:
+        """There are no empty folders in an object store."""
 
     def point(self, event: str, version: str, content: dict[str, Any]) -> None:
         """Put `latest.json`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -63,8 +63,9 @@ def scan_once(world: World, begin: Begin = versions.begin) -> Outcome:
     """
     world = replace(world, run=uuid.uuid4().hex[:12])
     started = world.clock()
-    failures = list(_ask_triggers(world))
-    _forget(world)
+    told: set[str] = set()
+    failures = list(_ask_triggers(world, told))
+    _forget(world, told)
     events, busy = _follow_all(world, begin)
     failures += [f"{event.event}: {event.failure}" for event in events if event.failure]
     try:
@@ -75,19 +76,32 @@ def scan_once(world: World, begin: Begin = versions.begin) -> Outcome:
     return Outcome(tuple(events), tuple(busy), tuple(failures))
 
 
-def _ask_triggers(world: World) -> Iterator[str]:
-    """Take what the triggers tell; gives what failed."""
+def _ask_triggers(world: World, told: set[str]) -> Iterator[str]:
+    """Take what the triggers tell, and note the ids; gives what failed."""
+    known = world.state.hazards()
     for name, trigger in world.triggers.items():
         now = world.clock()
         try:
             for hazard in trigger.poll(_since(world, name, now), now):
-                world.state.tell(hazard)
+                told.add(hazard.id)
+                state = _not_ahead(hazard, known.get(hazard.id), now)
+                if state is not None:
+                    world.state.tell(state)
         except LscubeError as error:
             logger.warning("%s: %s", name, error, extra={"scan_id": world.run})
             yield f"{name}: {error}"
         else:
             world.state.set_note(f"asked-{name}", now.isoformat())
         world.at(f"asked {name}")
+
+
+def _not_ahead(hazard: Hazard, known: Hazard | None, now: datetime) -> Hazard | None:
+    """A state that is not of the future, else no later one would ever be taken; None where it is known."""
+    if hazard.updated <= now:
+        return hazard
+    capped = replace(hazard, updated=now)
+    same = known is not None and replace(known, updated=now) == capped
+    return None if same else capped
 
 
 def _since(world: World, name: str, now: datetime) -> datetime:
@@ -100,12 +114,21 @@ def _since(world: World, name: str, now: datetime) -> datetime:
     return last - timedelta(days=settings.triggers.lookback_days)
 
 
-def _forget(world: World) -> None:
-    """Forget events that were not mapped and are long past, so that the memory does not grow for ever."""
+def _forget(world: World, told: Collection[str]) -> None:
+    """Forget events that were not mapped and are long past, so that the memory does not grow for ever.
+
+    What is told all the same, as by a list of one's own, would only be found anew.
+    """
     for record in world.state.records().values():
-        useless = record.phase in ("declined", "deleted") and not record.versions
-        if useless and world.clock() > ends_at(world, record) + KEPT:
-            world.state.forget(record.id)
+        over = record.phase in ("declined", "deleted", "ended") and not record.versions
+        if not over or record.id in told or world.clock() <= ends_at(world, record) + KEPT:
+            continue
+        try:
+            with world.state.held(record.id):
+                world.state.forget(record.id)
+                world.home.forget(record.id)
+        except InUseError:
+            continue
 
 
 def _follow_all(world: World, begin: Begin) -> tuple[list[Followed], list[str]]:
