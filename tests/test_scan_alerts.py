@@ -1,6 +1,7 @@
 """Messages: what an officer reads, a webhook that fails first, a feed that readers open."""
 
 import json
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from lscube.scan.alerts.webhook import DeliveryError, Webhook, encode, sign, ver
 from lscube.scan.outside import webhook_of
 from lscube.scan.record import Alert, EventRecord, Version, from_json, to_json
 from lscube.scan.running import scan_once
+from tests.answers import answering, content
 from tests.scanning import (
     DAY,
     EVENT,
@@ -192,6 +194,74 @@ def test_a_webhook_that_is_away_or_sends_elsewhere_is_named(mapped):
         assert len(got) == 1
     with pytest.raises(DeliveryError, match="ConnectionError"):
         Webhook(address, 5)(b"{}", {})
+
+
+def test_a_webhooks_path_is_a_secret_and_the_environment_is_not_used(monkeypatch, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with receiver(204, 500) as (address, got):
+        address = address.replace("//", "//me:word@").replace("/hook", "/services/T0/B0/XYZ")
+        Webhook(address.replace("me:word@", ""), 5)(b"{}", {})
+        assert "Authorization" not in got[0][0]
+        with pytest.raises(DeliveryError) as caught:
+            Webhook(address, 5)(b"{}", {})
+    for secret in ("XYZ", "T0", "word", "hidden"):
+        assert secret not in str(caught.value)
+    assert "http://127.0.0.1:" in str(caught.value)
+
+
+def test_a_webhook_goes_through_the_proxy_unless_its_host_is_ones_own(tmp_path):
+    asked = []
+    with answering() as server:
+        server.replies["http://hook.example/a"] = content(b"taken")
+        Webhook("http://hook.example/a", 5, server.at(""))(b"{}", {})
+        asked += server.asked
+    assert asked == ["http://hook.example/a"]
+    allow = {"proxy": "http://10.0.0.1:3128", "hosts": ["hook.lan"]}
+    for address, proxy in (
+        ("https://hook.example/a", allow["proxy"]),
+        ("https://hook.lan/a", None),
+    ):
+        settings = settings_in(
+            tmp_path, tmp_path / "scan", tmp_path / "items.json", allow=allow,
+            alerts={"webhook": address, "secret": "HOOK"},
+        )  # fmt: skip
+        assert webhook_of(settings, {"HOOK": "s"})[0].proxy == proxy
+
+
+def test_a_webhook_that_drips_does_not_hold_the_scan():
+    def drip(handler):
+        handler.close_connection = True
+        try:
+            handler.wfile.write(b"HTTP/1.1 204 No Content\r\nX-A: ")
+            for _ in range(100):
+                handler.wfile.write(b"x")
+                time.sleep(0.05)
+        except OSError:
+            pass
+
+    def endless(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000000000")
+        handler.end_headers()
+        handler.wfile.write(b"ok")
+        handler.close_connection = True
+
+    with answering() as server:
+        server.replies |= {"/drip": drip, "/endless": endless}
+        begun = time.monotonic()
+        with pytest.raises(DeliveryError, match="takes too long"):
+            Webhook(server.at("/drip"), 0.3)(b"", {})
+        Webhook(server.at("/endless"), 5)(b"", {})  # only the status is waited for
+        assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize("time", ["9" * 400, "-" + "9" * 400, "9" * 5000, "1e9", ""])
+def test_no_time_that_no_clock_has_is_taken(time):
+    assert not verify(f"t={time},v1=00", b"body", SECRET, NOW)
 
 
 @given(body=st.binary(), secret=st.binary(min_size=1), late=st.integers(0, 300))

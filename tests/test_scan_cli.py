@@ -23,7 +23,7 @@ from lscube.scan.state import MemoryState, SqliteState
 from lscube.scan.status import status_lines
 from lscube.settings.scan import load_scan
 from tests.publishing import load_stand_in
-from tests.scanning import Catalogue, Clock, Feed, hazard, record_of, world_of, write_event
+from tests.scanning import Catalogue, Clock, Feed, area, hazard, record_of, world_of, write_event
 
 ROOT = Path(__file__).parents[1]
 
@@ -91,9 +91,21 @@ def test_what_cannot_be_done_now_is_exit_code_3(config, capsys):
     assert "Could not be done now: own: Expected events in" in capsys.readouterr().err
 
 
+def test_a_memory_that_cannot_be_used_may_be_there_the_next_time(config, capsys):
+    """Another program, a later lscube or a full disk is no wrong configuration."""
+    (config.parent / "scan").mkdir()
+    (config.parent / "scan" / "scan.sqlite").write_bytes(b"no database, for the moment" * 100)
+    for options in ((), ("--dry-run",), ("--watch",), ("--status",)):
+        assert scan(config, *options) == PARTIAL
+        said = capsys.readouterr().err
+        assert "Error: Expected to use the scan's memory" in said
+        assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ('folder = "scan"', 'folder = "nowhere://bucket/scan"', "address of an object store"),
         ('own = "events.csv"', "", "switch on one of triggers.usgs"),
         ('folder = "scan"', "", "setting 'folder' is missing"),
         ("[map]", "[map]\nmodel = 1", "unknown setting 'map.model'"),
@@ -236,6 +248,74 @@ def test_watching_goes_on_until_it_is_told_to_stop(folder, tmp_path):
     watch(world, lambda: len(pauses) == 3, outcomes.append)
     assert pauses == [300.0] * 3
     assert [outcome.versions for outcome in outcomes] == [0, 1, 0]
+    world.state.close()
+
+
+class Broken:
+    """A memory that cannot be used at times."""
+
+    def __init__(self, state, **broken) -> None:
+        self._state, self.broken = state, broken
+
+    def __getattr__(self, name):
+        def broken(*given):
+            if self.broken[name](*given):
+                raise StoreError("Expected to use the scan's memory, but it is full; free space.")
+            return getattr(self._state, name)(*given)
+
+        return broken if name in self.broken else getattr(self._state, name)
+
+
+def test_watching_goes_on_after_a_pass_that_failed(folder, tmp_path):
+    passes, outcomes = [], []
+    state = Broken(SqliteState(tmp_path), hazards=lambda: len(passes) == 1)
+    catalogue = Catalogue(folder, "goes-on")
+    world = world_of(folder, tmp_path, catalogue, Feed(), Clock(), state=state, sleep=passes.append)
+    assert watch(world, lambda: len(passes) == 3, outcomes.append).failures == ()
+    failed = ("Expected to use the scan's memory, but it is full; free space.",)
+    assert [outcome.failures for outcome in outcomes] == [(), failed, ()]
+    # What is wrong from the beginning is said at once.
+    state.broken["hazards"] = lambda: True
+    with pytest.raises(StoreError):
+        watch(world, lambda: False, outcomes.append)
+    world.state.close()
+
+
+def test_what_cannot_be_remembered_of_one_event_stops_no_other(folder, tmp_path):
+    state = Broken(SqliteState(tmp_path), write=lambda record, mark: record.id == "usgs-us1")
+    feed = Feed([hazard(), hazard(id="usgs-us2", longitude=10.0)])
+    catalogue = Catalogue(folder, "one")
+    catalogue.arrive("after-1")
+    world = world_of(folder, tmp_path, catalogue, feed, Clock(), state=state)
+    outcome = scan_once(world)
+    assert (outcome.versions, len(outcome.failures)) == (1, 1)
+    assert outcome.failures[0].startswith("usgs-us1: Expected to use the scan's memory")
+    world.state.close()
+
+
+def test_an_error_of_the_disk_is_a_failure_of_its_event(folder, tmp_path):
+    def area_of(told):
+        if told.id == "usgs-us1":
+            raise OSError(28, "No space left on device")
+        return area()
+
+    feed = Feed([hazard(), hazard(id="usgs-us2", longitude=10.0)])
+    catalogue = Catalogue(folder, "disk")
+    catalogue.arrive("after-1")
+    world = world_of(folder, tmp_path, catalogue, feed, Clock(), area_of=area_of)
+    outcome = scan_once(world)
+    assert outcome.versions == 1
+    assert outcome.failures == ("usgs-us1: [Errno 28] No space left on device",)
+    assert record_of(world).trouble.attempts == 1
+    world.state.close()
+
+
+def test_a_feed_that_cannot_be_written_is_a_failure_of_the_pass(folder, tmp_path):
+    (tmp_path / "feed.xml").mkdir()
+    world = world_of(folder, tmp_path, Catalogue(folder, "feed"), Feed(), Clock())
+    outcome = scan_once(world)
+    assert [event.event for event in outcome.events] == ["usgs-us1"]
+    assert "feed.xml" in outcome.failures[0]
     world.state.close()
 
 

@@ -3,9 +3,11 @@
 import gzip
 import json
 import pickle
+import re
 import shutil
 import socket
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pystac
@@ -25,6 +27,7 @@ from lscube.jobs import scenes_of
 from lscube.learn.bundle import NETWORK, digest
 from lscube.scan.guard import (
     GuardedAsk,
+    GuardedSessions,
     GuardedSign,
     addresses_of,
     allowing_catalogs,
@@ -399,6 +402,107 @@ def test_an_answer_that_trickles_is_cut_off(server):
         fetch(server.at("/"))
 
 
+def dripping(first: bytes):
+    """Sends `first`, then a byte now and then, and never ends."""
+
+    def drip(handler):
+        handler.close_connection = True
+        try:
+            handler.wfile.write(first)
+            for _ in range(100):
+                handler.wfile.write(b"x")
+                handler.wfile.flush()
+                time.sleep(0.05)
+        except OSError:
+            pass
+
+    return drip
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        *(b"H", b"HTTP/1.1 200 OK\r\nX-A: ", b"HTTP/1.1 200 OK\r\n\r\n"),
+        *(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n",
+            b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 5000\r\n\r\n",
+        ),
+    ],
+)
+def test_a_byte_now_and_then_does_not_hold_the_scan(server, first):
+    """In the status, the headers, a body of any kind: less than one part that is read at once."""
+    server.replies["/"] = dripping(first)
+    allowed, limits = allowing(server), LimitSettings(seconds=0.3)
+    begun = time.monotonic()
+    with pytest.raises(RefusedError, match=r"more than 0.3 s"):
+        guarded_fetch(allowed, limits, patience=HASTY)(server.at("/"))
+    by_proxy = AllowSettings(proxy=server.at(""))
+    server.replies["http://example.org/"] = dripping(first)
+    with pytest.raises(RefusedError, match=r"more than 0.3 s"):
+        guarded_fetch(by_proxy, limits, patience=HASTY)("http://example.org/")
+    assert time.monotonic() - begun < 3
+
+
+def test_tls_and_connections_that_are_used_again_end_in_time_too(tmp_path, monkeypatch):
+    certificate = self_signed(tmp_path, "stac.example.org")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    with answering(certificate) as server:
+        server.replies |= {"/": dripping(b"HTTP/1.1 200 OK\r\n\r\n"), "/a": content(b"here")}
+        allowed = AllowSettings(hosts=(f"stac.example.org:{server.port}",))
+        limits = LimitSettings(seconds=1.0)
+        sessions = GuardedSessions(allowed, limits, 99, lambda host, port: ("127.0.0.1",))
+        with sessions() as session:
+            for _ in range(2):
+                assert session.get(f"https://stac.example.org:{server.port}/a").content == b"here"
+            with pytest.raises(RefusedError, match="more than 1 s"):
+                session.get(f"https://stac.example.org:{server.port}/")
+
+
+@pytest.mark.parametrize("whole", [b"", gzip.compress(bytes(200_000), 0)])
+def test_a_redirect_that_cannot_be_unpacked_is_bounded_too(server, whole):
+    """requests reads such a body as it is, all of it."""
+    body = whole[:150_000] + b"\xff" * 500_000
+    server.replies |= {
+        "/a": content(body, 302, Location="/b", Content_Encoding="gzip"),
+        "/b": content(b"here"),
+    }
+    fetch = guarded_fetch(allowing(server), LimitSettings(feed_bytes=400_000), patience=HASTY)
+    with pytest.raises(RefusedError, match=r"400,000 bytes|unpacked"):
+        fetch(server.at("/a"))
+    assert server.asked == ["/a"]
+
+
+def test_all_pages_together_are_bounded(server):
+    def page(handler):
+        handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        number = int(re.search(r"page=(\d+)", handler.path)[1])
+        item = {**item_with().to_dict(), "id": f"scene-{number}"}
+        following = {"rel": "next", "href": server.at(f"/search?page={number + 1}")}
+        found = {"type": "FeatureCollection", "features": [item], "links": [following]}
+        content(json.dumps(found).encode())(handler)
+
+    links = [{"rel": "search", "href": server.at("/search?page=0"), "type": "application/geo+json"}]
+    conforms = [
+        "https://api.stacspec.org/v1.0.0/core",
+        "https://api.stacspec.org/v1.0.0/item-search",
+    ]
+    landing = {
+        **{"type": "Catalog", "id": "x", "stac_version": "1.0.0", "description": "x"},
+        **{"links": links, "conformsTo": conforms},
+    }
+    server.replies |= {"/": content(json.dumps(landing).encode()), "/search": page}
+    for limits, message in (
+        (LimitSettings(items=5), "more than 5 pages"),
+        (LimitSettings(search_bytes=5000), "more than 5,000 bytes"),
+    ):
+        server.asked.clear()
+        ask = GuardedAsk(allowing(server), limits)
+        with pytest.raises(SourceError, match=message):
+            ask(server.at("/"), HASTY)(replace(QUERY, known=True))
+        assert 3 < len(server.asked) < 20
+
+
 # Documents
 
 
@@ -504,6 +608,17 @@ def test_an_item_of_unusual_size_is_left_out_and_others_are_kept(change, limits)
     kept, notes = check_items([large, small], NOTHING, limits)
     assert len(kept) == len(notes) == 1
     assert "item scene was left out: Expected at most" in notes[0]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31ma", "a\u202eb", " a", "a\u2028b", ""])
+def test_an_item_whose_names_are_no_plain_line_is_left_out(name):
+    """They go into alerts, the feed, the log and the terminal."""
+    strange, elsewhere = item_with(), item_with()
+    strange.id, elsewhere.collection_id = f"{name}\t", name or "\r"
+    kept, notes = check_items([strange, item_with(), elsewhere], NOTHING, LIMITS)
+    assert [item.id for item in kept] == ["scene"]
+    assert len(notes) == 2
+    assert all(note.isprintable() and "plain line" in note for note in notes)
 
 
 def test_there_may_not_be_any_number_of_items():

@@ -1,6 +1,7 @@
 """What becomes of events, step by step: found, declined, followed, mapped, revised, taken back, ended."""
 
 import json
+import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -366,6 +367,29 @@ def test_an_event_under_a_new_id_keeps_its_record():
     assert one_each({gone.id: gone}, records)[0].deleted
 
 
+def test_of_two_maps_of_what_is_one_event_by_now_one_is_withdrawn(
+    folder, catalogue, clock, tmp_path
+):
+    """The USGS merges two ids after both were mapped."""
+    catalogue.arrive("after-1")
+    other = hazard(id="usgs-us2", longitude=10.0)
+    feed = Feed([hazard(), other])
+    world = world_of(folder, tmp_path, catalogue, feed, clock)
+    assert scan_once(world).versions == 2
+    feed.hazards = [
+        hazard(updated=EVENT + DAY, deleted=True),
+        replace(other, updated=EVENT + DAY, others=("usgs-us1",)),
+    ]
+    scan_once(world)
+    gone, kept = record_of(world), record_of(world, "usgs-us2")
+    assert (gone.phase, gone.alerts[-1].body["type"]) == ("deleted", "withdrawn")
+    assert (kept.phase, len(kept.alerts)) == ("followed", 1)
+    # One that was never mapped is the other's.
+    declined = {**world.state.records(), "usgs-us1": EventRecord(hazard(), EVENT, phase="declined")}
+    assert [one.id for one in one_each(world.state.hazards(), declined)] == ["usgs-us2"]
+    world.state.close()
+
+
 def test_what_fails_is_tried_again_later_and_holds_up_no_other_event(
     folder, catalogue, clock, tmp_path
 ):
@@ -566,6 +590,55 @@ def test_what_was_not_mapped_is_forgotten_in_the_end(folder, catalogue, clock, t
     clock.now = EVENT + 91 * DAY
     scan_once(world)
     assert world.state.records() == world.state.hazards() == {}
+
+
+def test_what_ended_without_a_map_is_forgotten_once_nobody_tells_of_it(
+    folder, catalogue, clock, tmp_path
+):
+    feed = Feed()
+    world = world_of(folder, tmp_path, catalogue, feed, clock)
+    clock.now = EVENT + 61 * DAY
+    scan_once(world)
+    assert record_of(world).phase == "ended"
+    clock.now = EVENT + 91 * DAY
+    scan_once(world)
+    # A list of one's own tells of it for ever: it would be looked at anew in each pass.
+    assert record_of(world).phase == "ended"
+    feed.hazards = []
+    with world.state.held("usgs-us1"):
+        scan_once(world)
+    assert "usgs-us1" in world.state.records()
+    scan_once(world)
+    assert world.state.records() == world.state.hazards() == {}
+    assert not (tmp_path / "events" / "usgs-us1").exists()
+
+
+def test_a_state_of_the_future_does_not_shut_out_later_ones(folder, catalogue, clock, tmp_path):
+    feed = Feed([hazard(updated=EVENT + 9999 * DAY)])
+    world = world_of(folder, tmp_path, catalogue, feed, clock)
+    scan_once(world)
+    first, said = clock.now, record_of(world)
+    assert said.hazard.updated == first
+    clock.now += DAY
+    scan_once(world)  # the same again is nothing new
+    assert record_of(world).hazard.updated == first
+    feed.hazards = [hazard(updated=clock.now, magnitude=7.0)]
+    scan_once(world)
+    assert record_of(world).hazard.magnitude == 7.0
+
+
+def test_a_version_is_made_without_the_one_before_if_that_is_gone(
+    folder, catalogue, clock, tmp_path, caplog
+):
+    catalogue.arrive("after-1")
+    world = world_of(folder, tmp_path, catalogue, Feed(), clock)
+    assert scan_once(world).versions == 1
+    shutil.rmtree(tmp_path / "events" / "usgs-us1" / "versions" / "0001" / "map.zarr")
+    catalogue.arrive("after-2")
+    outcome = scan_once(world)
+    assert (outcome.versions, outcome.failures) == (1, ())
+    assert record_of(world).versions[1].computed == record_of(world).versions[1].regions
+    assert "there is no map of version 1 any more" in caplog.text
 
 
 def test_feeds_are_asked_from_before_the_last_time(folder, catalogue, clock, tmp_path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,14 @@ import click
 
 from lscube.cli.clusters import ClusterOptions, cluster_options
 from lscube.cli.options import PATH
-from lscube.errors import PARTIAL, SettingsError
+from lscube.errors import (
+    PARTIAL,
+    ClusterError,
+    IncompleteError,
+    SettingsError,
+    SourceError,
+    StoreError,
+)
 from lscube.redaction import redacted
 
 if TYPE_CHECKING:
@@ -51,7 +60,8 @@ def scan(
 
     One pass, for a scheduler: events are asked for, scenes searched, new versions mapped and told of.
     It may be killed at any moment, and run twice at once. Exit code 0: all is done that can be done now.
-    3: something failed, and is tried again by a later pass. 2: the configuration is wrong.
+    3: something failed, and is tried again by a later pass. 2: the configuration is wrong, and nothing was
+    done.
 
     \b
     Examples:
@@ -67,12 +77,29 @@ def scan(
         )
     settings = load_scan(config)
     settings = settings.model_copy(update={"cluster": cluster.settings(settings.cluster)})
-    if status:
-        _show_status(settings)
-        return
-    outcome = _watch(settings) if watch else _once(settings, dry_run, price)
+    with _passing(settings):
+        if status:
+            _show_status(settings)
+            return
+        outcome = _watch(settings) if watch else _once(settings, dry_run, price)
     if outcome is not None and outcome.failures:
         raise click.exceptions.Exit(PARTIAL)
+
+
+@contextmanager
+def _passing(settings: ScanSettings) -> Iterator[None]:
+    """End with 3 for what may be otherwise the next time: a store, a server, a cluster that is away.
+
+    What is wrong with the configuration itself is found before, or has errors of its own (2).
+    """
+    from lscube.mapping.places.lease import object_store
+
+    if isinstance(settings.folder, str):
+        object_store(settings.folder)  # whether it is an address at all; nothing is asked
+    try:
+        yield
+    except (StoreError, SourceError, ClusterError) as error:
+        raise IncompleteError(str(error), ()) from error
 
 
 def _show_settings(context: click.Context, given: bool) -> None:

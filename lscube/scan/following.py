@@ -56,7 +56,7 @@ class Event:
                 failure = self.record.trouble.reason
         except (ConflictError, InUseError):
             raise
-        except LscubeError as error:
+        except (LscubeError, OSError) as error:  # a disk may be full in any library's hands
             failure = str(error)
             self._fail(failure)
         failure = self._tell() or failure

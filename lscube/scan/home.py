@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from lscube.files import cannot_write, write_json
+from lscube.files import appearing, cannot_write, write_json
 from lscube.mapping.opening import finished_store
 from lscube.mapping.places import place_of, reached
 from lscube.mapping.places.lease import Timing, object_store
@@ -36,6 +37,9 @@ class Home(Protocol):
 
     def drop(self, event: str, version: str) -> None:
         """Remove what there is of a version that will never be complete."""
+
+    def forget(self, event: str) -> None:
+        """Remove what is there of an event of which no version was made."""
 
     def point(self, event: str, version: str, content: dict[str, Any]) -> None:
         """Say that a version is the latest, at once."""
@@ -81,7 +85,18 @@ class FolderHome:
 
     def drop(self, event: str, version: str) -> None:
         """Remove the folder."""
-        shutil.rmtree(self.folder(event, version))
+        path = self.folder(event, version)
+        try:
+            shutil.rmtree(path)
+        except OSError as error:
+            raise cannot_write(path, error) from None
+
+    def forget(self, event: str) -> None:
+        """Remove its folders, if they are empty."""
+        place = self.root / "events" / event
+        for folder in (place / "versions", place):
+            with suppress(OSError):  # it is not there, or holds something
+                folder.rmdir()
 
     def point(self, event: str, version: str, content: dict[str, Any]) -> None:
         """Write `latest.json`, and turn the link `latest`, each at once."""
@@ -136,7 +151,8 @@ class ObjectHome:
         if not path.exists():
             with reached(self._place):
                 content = bytes(self._store.get(f"{_key(event, version)}/{name}").bytes())
-            path.write_bytes(content)
+            with appearing(path) as partial:
+                partial.write_bytes(content)
         return path
 
     def drop(self, event: str, version: str) -> None:
@@ -145,6 +161,9 @@ class ObjectHome:
         with reached(self._place):
             for page in self._store.list(f"{_key(event, version)}/"):
                 self._store.delete([entry["path"] for entry in page])
+
+    def forget(self, event: str) -> None:
+        """There are no empty folders in an object store."""
 
     def point(self, event: str, version: str, content: dict[str, Any]) -> None:
         """Put `latest.json`."""

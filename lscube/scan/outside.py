@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from lscube.cluster import connect
 from lscube.deliveries.inputs import Etags
@@ -17,6 +18,7 @@ from lscube.logs import say
 from lscube.scan.alerts.webhook import Webhook
 from lscube.scan.area import Area, area_of
 from lscube.scan.guard import GuardedSessions, check_model, guarded_fetch, guarded_outside
+from lscube.scan.guard.hosts import listed
 from lscube.scan.hazard import Fetch, Hazard, Trigger
 from lscube.scan.home import DryHome, FolderHome, Home, ObjectHome
 from lscube.scan.rules import wanted
@@ -145,4 +147,11 @@ def webhook_of(
             f"Expected the webhook's secret in the environment variable {alerts.secret}, found none; set it, "
             "or name another one with alerts.secret."
         )
-    return Webhook(alerts.webhook, alerts.timeout), secret.encode()
+    return Webhook(alerts.webhook, alerts.timeout, _proxy_of(settings)), secret.encode()
+
+
+def _proxy_of(settings: ScanSettings) -> str | None:
+    """The proxy to the webhook; none where `allow.hosts` names its host."""
+    parts, allowed = urlsplit(str(settings.alerts.webhook)), settings.allow
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return None if listed(str(parts.hostname), port, allowed.hosts) else allowed.proxy

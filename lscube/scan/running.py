@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from lscube.errors import InUseError, LscubeError
+from lscube.errors import InUseError, LscubeError, StoreError
 from lscube.scan import versions
 from lscube.scan.alerts import feed
 from lscube.scan.following import Event, Followed
@@ -56,32 +56,50 @@ def scan_once(world: World, begin: Begin = versions.begin) -> Outcome:
     Raises
     ------
     StoreError
-        The scan's memory cannot be used. What fails for one event, or one trigger, is in the outcome
+        The scan's memory cannot be read. What fails for one event, or one trigger, is in the outcome
         instead, and does not keep others waiting.
     """
     world = replace(world, run=uuid.uuid4().hex[:12])
     started = world.clock()
-    failures = list(_ask_triggers(world))
-    _forget(world)
+    told: set[str] = set()
+    failures = list(_ask_triggers(world, told))
+    _forget(world, told)
     events, busy = _follow_all(world, begin)
     failures += [f"{event.event}: {event.failure}" for event in events if event.failure]
-    _write_overview(world, started, len(failures))
+    try:
+        _write_overview(world, started, len(failures))
+    except StoreError as error:
+        logger.warning("%s", error, extra={"scan_id": world.run})
+        failures.append(str(error))
     return Outcome(tuple(events), tuple(busy), tuple(failures))
 
 
-def _ask_triggers(world: World) -> Iterator[str]:
-    """Take what the triggers tell; gives what failed."""
+def _ask_triggers(world: World, told: set[str]) -> Iterator[str]:
+    """Take what the triggers tell, and note the ids; gives what failed."""
+    known = world.state.hazards()
     for name, trigger in world.triggers.items():
         now = world.clock()
         try:
             for hazard in trigger.poll(_since(world, name, now), now):
-                world.state.tell(hazard)
+                told.add(hazard.id)
+                state = _not_ahead(hazard, known.get(hazard.id), now)
+                if state is not None:
+                    world.state.tell(state)
         except LscubeError as error:
             logger.warning("%s: %s", name, error, extra={"scan_id": world.run})
             yield f"{name}: {error}"
         else:
             world.state.set_note(f"asked-{name}", now.isoformat())
         world.at(f"asked {name}")
+
+
+def _not_ahead(hazard: Hazard, known: Hazard | None, now: datetime) -> Hazard | None:
+    """A state that is not of the future, else no later one would ever be taken; None where it is known."""
+    if hazard.updated <= now:
+        return hazard
+    capped = replace(hazard, updated=now)
+    same = known is not None and replace(known, updated=now) == capped
+    return None if same else capped
 
 
 def _since(world: World, name: str, now: datetime) -> datetime:
@@ -94,12 +112,21 @@ def _since(world: World, name: str, now: datetime) -> datetime:
     return last - timedelta(days=settings.triggers.lookback_days)
 
 
-def _forget(world: World) -> None:
-    """Forget events that were not mapped and are long past, so that the memory does not grow for ever."""
+def _forget(world: World, told: Collection[str]) -> None:
+    """Forget events that were not mapped and are long past, so that the memory does not grow for ever.
+
+    What is told all the same, as by a list of one's own, would only be found anew.
+    """
     for record in world.state.records().values():
-        useless = record.phase in ("declined", "deleted") and not record.versions
-        if useless and world.clock() > ends_at(world, record) + KEPT:
-            world.state.forget(record.id)
+        over = record.phase in ("declined", "deleted", "ended") and not record.versions
+        if not over or record.id in told or world.clock() <= ends_at(world, record) + KEPT:
+            continue
+        try:
+            with world.state.held(record.id):
+                world.state.forget(record.id)
+                world.home.forget(record.id)
+        except InUseError:
+            continue
 
 
 def _follow_all(world: World, begin: Begin) -> tuple[list[Followed], list[str]]:
@@ -111,6 +138,9 @@ def _follow_all(world: World, begin: Begin) -> tuple[list[Followed], list[str]]:
         except (InUseError, ConflictError) as error:
             world.log(logging.INFO, hazard.id, "%s", error)
             busy.append(hazard.id)
+        except LscubeError as error:  # not even its failure could be remembered
+            world.log(logging.WARNING, hazard.id, "%s", error)
+            events.append(Followed(hazard.id, 0, str(error)))
     return events, busy
 
 
@@ -119,7 +149,11 @@ def _by_preference(hazards: Sequence[Hazard]) -> list[Hazard]:
 
 
 def one_each(hazards: Mapping[str, Hazard], records: Mapping[str, EventRecord]) -> Sequence[Hazard]:
-    """Hazards with one state for each event: what is known under a new id keeps the id of its record."""
+    """Hazards with one state for each event: what is known under a new id keeps the id of its record.
+
+    Of two records that are one event by now, one goes on; the other gets what is told of its own id, so
+    that it is withdrawn where that was taken back.
+    """
     names = {name: name for name in hazards}
     for hazard in hazards.values():
         known = [
@@ -131,7 +165,11 @@ def one_each(hazards: Mapping[str, Hazard], records: Mapping[str, EventRecord]) 
             continue
         followed = [name for name in known if records[name].phase != "declined"]
         kept = (followed or known)[0]
-        names |= {name: kept for name in (hazard.id, *hazard.others) if name in hazards}
+        names |= {
+            name: kept
+            for name in (hazard.id, *hazard.others)
+            if name in hazards and (name == kept or not _has_a_life(records.get(name)))
+        }
     together: dict[str, list[Hazard]] = {}
     for name, kept in names.items():
         together.setdefault(kept, []).append(hazards[name])
@@ -139,6 +177,11 @@ def one_each(hazards: Mapping[str, Hazard], records: Mapping[str, EventRecord]) 
         replace(max(states, key=lambda one: (not one.deleted, one.updated)), id=kept)
         for kept, states in together.items()
     ]
+
+
+def _has_a_life(record: EventRecord | None) -> bool:
+    """Whether something is yet to be done, or was told, under a record's own id."""
+    return record is not None and (record.phase == "followed" or bool(record.versions))
 
 
 def _write_overview(world: World, started: datetime, failures: int) -> None:
@@ -172,10 +215,21 @@ def watch(
     Returns
     -------
     Outcome of the last pass.
+
+    Raises
+    ------
+    LscubeError
+        The first pass cannot be made. Of a later one it is its outcome, and the next is made in its time.
     """
     outcome = None
     while not stopped():
-        outcome = scan_once(world)
+        try:
+            outcome = scan_once(world)
+        except LscubeError as error:
+            if outcome is None:
+                raise
+            logger.warning("%s", error)
+            outcome = Outcome((), (), (str(error),))
         told(outcome)
         if not stopped():
             world.sleep(60 * world.settings.watch.every)

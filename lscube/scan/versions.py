@@ -24,6 +24,7 @@ from lscube.files import write_json
 from lscube.mapping import Progress, Running, map_region, open_map
 from lscube.mapping.design import arithmetic_of
 from lscube.mapping.identity import mask_digests
+from lscube.mapping.places import place_of, reached
 from lscube.products.inventory import write_inventory, write_summary
 from lscube.products.report import ReportSettings
 from lscube.products.report.reading import read_summary
@@ -112,7 +113,6 @@ def map_version(world: World, record: EventRecord, version: Version) -> Version:
 
     scenes = jobs.scenes_of(job, world.outside)
     reading = jobs.reading_of(job, scenes, world.outside)
-    before = record.versions[-1].name if record.versions else None
     # Only now: a cluster that was there between maps would be paid for, or end, with nothing to do.
     with world.connect() as client:
         mapped = map_region(
@@ -124,7 +124,7 @@ def map_version(world: World, record: EventRecord, version: Version) -> Version:
             job.predict,
             reading,
             Running(client, watch=watch, lease=world.lease),
-            None if before is None else world.home.map(record.id, before),
+            _previous(world, record),
         )
     lost = unreadable_items(mapped)
     computed, regions = _counted(counts)
@@ -135,6 +135,20 @@ def map_version(world: World, record: EventRecord, version: Version) -> Version:
         regions=regions,
         lost=tuple(sorted({name for names in lost.values() for name in names})),
     )
+
+
+def _previous(world: World, record: EventRecord) -> Path | str | None:
+    """The map of the version before; None where there is none (any more)."""
+    if not record.versions:
+        return None
+    where = world.home.map(record.id, record.versions[-1].name)
+    place = place_of(where)
+    with reached(place):
+        there = place.finished() is not None
+    if not there:
+        lost = "there is no map of version %d any more; all regions are computed"
+        world.log(logging.WARNING, record.id, lost, record.versions[-1].number)
+    return where if there else None
 
 
 def _counted(path: Path) -> tuple[int, int]:

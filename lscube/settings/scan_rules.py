@@ -153,9 +153,11 @@ class LimitSettings(Settings):
     feed_bytes: Count = 20_000_000
     """Of one answer of a feed (an event's detail of the USGS has up to 2 MB)."""
     catalog_bytes: Count = 100_000_000
-    """Of one answer of a catalogue."""
+    """Of one answer (page, document) of a catalogue."""
+    search_bytes: Count = 1_000_000_000
+    """Of all answers of a catalogue in one search."""
     seconds: float = Field(120.0, gt=0, le=3600)
-    """For one answer, from the first to its last byte."""
+    """For one answer, from connecting to its last byte."""
     redirects: int = Field(5, ge=0, le=20)
     """Of one request."""
     features: Count = 20_000

@@ -12,14 +12,16 @@ import hashlib
 import hmac
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
 import requests
 
-from lscube.errors import LscubeError, SourceError
+from lscube.errors import LscubeError, RefusedError, SourceError
+from lscube.scan.guard.bounds import Budget
+from lscube.scan.guard.timing import TimedAdapter, plain_session
 from lscube.scan.record import Alert
 from lscube.scan.world import Post, World
 
@@ -27,6 +29,9 @@ SIGNATURE, DELIVERY = "X-Lscube-Signature", "X-Lscube-Delivery"
 
 PAUSE = 1.0
 """Seconds before the second attempt of a pass; doubled each time."""
+
+MOST = 1_000_000
+"""Bytes that requests may read of a redirect's body."""
 
 
 class DeliveryError(SourceError):
@@ -54,23 +59,26 @@ def verify(header: str, body: bytes, secret: bytes, now: datetime, most: float =
     given = dict(part.partition("=")[::2] for part in header.split(","))
     try:
         seconds = int(given.get("t", ""))
-    except ValueError:
+        fresh = abs(now.timestamp() - seconds) <= most
+    except (ValueError, OverflowError):
         return False
     wanted = hmac.new(secret, b"%d." % seconds + body, hashlib.sha256).hexdigest()
-    fresh = abs(now.timestamp() - seconds) <= most
     return hmac.compare_digest(wanted.encode(), given.get("v1", "").encode()) and fresh
 
 
 @dataclass(frozen=True)
 class Webhook:
-    """Posts to an address; its redirects are not followed."""
+    """Posts to an address, which the user configured; its redirects are not followed.
+
+    As for feeds, the environment's proxies and passwords are not used. Of the answer only the status counts.
+    """
 
     address: str
     """Where to."""
     timeout: float
-    """Seconds."""
-    session: Callable[[], requests.Session] = requests.Session
-    """Makes sessions."""
+    """Seconds from connecting to the end of the headers."""
+    proxy: str | None = None
+    """Proxy to go through."""
 
     def __call__(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Post.
@@ -81,23 +89,35 @@ class Webhook:
             It was not taken.
         """
         try:
-            with self.session() as session:
-                answer = session.post(
-                    self.address,
-                    data=body,
-                    headers=dict(headers),
-                    timeout=self.timeout,
-                    allow_redirects=False,
-                )
-        except requests.RequestException as error:
+            status = self._status(body, headers)
+        except RefusedError:  # it names the address, which may be a secret
+            raise self._refused("its answer takes too long, or is too long") from None
+        except (requests.RequestException, ValueError) as error:
             raise self._refused(type(error).__name__) from None
-        if not 200 <= answer.status_code < 300:
-            raise self._refused(f"HTTP {answer.status_code}")
+        if not 200 <= status < 300:
+            raise self._refused(f"HTTP {status}")
+
+    def _status(self, body: bytes, headers: Mapping[str, str]) -> int:
+        with plain_session() as session:
+            for scheme in ("https://", "http://"):
+                session.mount(scheme, TimedAdapter(self.timeout, MOST, Budget(None)))
+            if self.proxy is not None:
+                session.proxies = dict.fromkeys(("http", "https"), self.proxy)
+            answer = session.post(
+                self.address,
+                data=body,
+                headers=dict(headers),
+                timeout=self.timeout,
+                allow_redirects=False,
+                stream=True,
+            )
+            with answer:
+                return answer.status_code
 
     def _refused(self, reason: str) -> DeliveryError:
-        # Not its path, which is itself a secret for many that take messages.
         parts = urlsplit(self.address)
-        where = f"{parts.scheme}://{parts.hostname}"
+        # The path may be a secret, as Slack's is.
+        where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         return DeliveryError(
             f"Expected the webhook at {where} to take a message, but {reason}; see to it: messages are kept "
             "and posted again."

@@ -35,10 +35,13 @@ class GuardedAsk:
         remote = not isinstance(where, Path)
         if remote:
             check_address(str(where), self.allowed)
+        limits = self.limits
         sessions = GuardedSessions(
-            self.allowed, self.limits, self.limits.catalog_bytes, self.resolve
+            self.allowed, limits, limits.catalog_bytes, self.resolve, limits.search_bytes
         )
-        search = self.ask(where, replace(patience, session=sessions))
+        # Were each page to bring one item, there would be as many.
+        pages = min(patience.pages, limits.items)
+        search = self.ask(where, replace(patience, session=sessions, pages=pages))
 
         def checked(query: Query) -> Answer:
             answer = search(query)

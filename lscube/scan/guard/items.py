@@ -22,7 +22,8 @@ def check_items(
 ) -> tuple[tuple[pystac.Item, ...], tuple[str, ...]]:
     """Keep what a scan may use of items, and say what was left out.
 
-    An asset or link with an address that is not allowed is left out, an item that is too large as a whole.
+    An asset or link with an address that is not allowed is left out; as a whole an item that is too large, or
+    whose id or collection is no plain line of text: they stand in alerts, logs and products.
 
     Parameters
     ----------
@@ -53,6 +54,7 @@ def check_items(
         name = clean_text(item.id, 100)
         try:
             _check_size(item, name, limits)
+            _check_names(item, limits)
         except RefusedError as error:
             notes.append(f"item {name} was left out: {error}")
             continue
@@ -77,6 +79,16 @@ def _check_size(item: pystac.Item, name: str, limits: LimitSettings) -> None:
     longest = max(len(text) for text in texts if isinstance(text, str))
     if longest > limits.text:
         raise too_much(f"item {name}", f"a text of {longest:,} characters", f"{limits.text:,}")
+
+
+def _check_names(item: pystac.Item, limits: LimitSettings) -> None:
+    """Refuse an item whose names hold line ends, control or direction marks."""
+    for text in (item.id, item.collection_id):
+        if text is not None and clean_text(text, limits.text) != text:
+            raise RefusedError(
+                "Expected an id and a collection of one plain line each, got other characters in "
+                f"{clean_text(text, 100)!r}; have the catalogue corrected."
+            )
 
 
 def _values(content: Any) -> Iterator[Any]:

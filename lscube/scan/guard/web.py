@@ -9,25 +9,23 @@ by itself, so that this is then its part.
 
 from __future__ import annotations
 
-import os
 import socket
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NewConnectionError
 from urllib3.util.connection import create_connection
 
 from lscube.catalog import Patience
 from lscube.catalog.web import PASSING, FetchError, fetch_bytes, plain_reason
 from lscube.scan.guard.addresses import check_address
+from lscube.scan.guard.bounds import Budget
 from lscube.scan.guard.hosts import Resolve, addresses_of, listed, refused, system_addresses
+from lscube.scan.guard.timing import TimedAdapter, plain_session
 from lscube.scan.hazard import Fetch
 from lscube.settings.scan_rules import AllowSettings, LimitSettings
 
@@ -47,16 +45,16 @@ class GuardedSessions:
     """Bytes of one answer, unpacked."""
     resolve: Resolve = system_addresses
     """How names are resolved; tests hand in their own."""
+    in_all: int | None = None
+    """Bytes of all answers of a session together; None for any number."""
 
     def __call__(self) -> requests.Session:
         """Make a session."""
-        session = requests.Session()
-        session.trust_env = False
-        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+        session = plain_session()
         session.max_redirects = self.limits.redirects
-        session.adapters.clear()
+        budget = Budget(self.in_all)
         for scheme in ("https://", "http://"):
-            session.mount(scheme, _GuardedAdapter(self))
+            session.mount(scheme, _GuardedAdapter(self, budget))
         return session
 
 
@@ -90,43 +88,22 @@ def guarded_fetch(
     return fetch
 
 
-class _GuardedAdapter(HTTPAdapter):
+class _GuardedAdapter(TimedAdapter):
     """Checks each request, redirects included, and bounds its answer."""
 
-    def __init__(self, sessions: GuardedSessions) -> None:
-        self._sessions = sessions
-        super().__init__()
-        manager: Any = self.poolmanager
-        manager.pool_classes_by_scheme = {
-            "http": _pool(HTTPConnectionPool, HTTPConnection, sessions),
-            "https": _pool(HTTPSConnectionPool, HTTPSConnection, sessions),
-        }
+    def __init__(self, sessions: GuardedSessions, budget: Budget) -> None:
+        self._allowed = sessions.allowed
+        connect = partial(_connect, sessions=sessions)
+        super().__init__(sessions.limits.seconds, sessions.most, budget, connect)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Send one request."""
-        allowed, parts = self._sessions.allowed, urlsplit(str(request.url))
+        allowed, parts = self._allowed, urlsplit(str(request.url))
         check_address(str(request.url), allowed)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         direct = allowed.proxy is None or listed(str(parts.hostname), port, allowed.hosts)
         kwargs["proxies"] = {} if direct else dict.fromkeys(("http", "https"), allowed.proxy)
         return super().send(request, *args, **kwargs)
-
-    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        """Bound what will be read of an answer."""
-        response = super().build_response(req, resp)
-        limits = self._sessions.limits
-        response.raw = _Bounded(resp, self._sessions.most, limits.seconds, str(req.url))
-        return response
-
-
-def _pool(pool: type[Any], connection: type[Any], sessions: GuardedSessions) -> type[Any]:
-    """A pool of connections that go to checked addresses."""
-
-    class Guarded(connection):  # type: ignore[misc]
-        def _new_conn(self) -> socket.socket:
-            return _connect(self, sessions)
-
-    return type(pool.__name__, (pool,), {"ConnectionCls": Guarded})
 
 
 def _connect(connection: Any, sessions: GuardedSessions) -> socket.socket:
@@ -152,28 +129,6 @@ def _first_that_answers(connection: Any, addresses: tuple[str, ...], port: int) 
             if number == len(addresses):
                 raise
     raise OSError("there is no address")
-
-
-class _Bounded:
-    """The stream of an answer, cut off where it is too long or takes too long."""
-
-    def __init__(self, raw: Any, most: int, seconds: float, address: str) -> None:
-        self._raw, self._most, self._address = raw, most, address
-        self._until, self._seconds = time.monotonic() + seconds, seconds
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._raw, name)
-
-    def stream(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:
-        """Parts of the answer, unpacked."""
-        taken = 0
-        for part in self._raw.stream(*args, **kwargs):
-            taken += len(part)
-            if taken > self._most:
-                raise refused(self._address, f"its answer has more than {self._most:,} bytes")
-            if time.monotonic() > self._until:
-                raise refused(self._address, f"its answer takes more than {self._seconds:g} s")
-            yield part
 
 
 def final_address(href: str, sessions: GuardedSessions, patience: Patience = PATIENCE) -> str:

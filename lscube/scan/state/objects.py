@@ -78,10 +78,14 @@ class ObjectState:
     @contextmanager
     def held(self, event: str) -> Iterator[None]:
         """Hold an event's lease; of a scan that was killed it is taken over once it is stale."""
-        with ExitStack() as stack:
-            with reached(self._place):
-                stack.enter_context(leased(f"{self._address}/{LOCKS}/{event}", self._timing))
+        stack = ExitStack()
+        with reached(self._place):
+            stack.enter_context(leased(f"{self._address}/{LOCKS}/{event}", self._timing))
+        try:
             yield
+        finally:
+            with reached(self._place):
+                stack.close()
 
     def note(self, name: str) -> str | None:
         """A text that was noted."""
