@@ -88,16 +88,34 @@ def area_of(
         raise _nothing(hazard, "no cell was hit hard enough; lower area.pga or area.mmi")
     if not cells.steep.any():
         raise _nothing(hazard, "no ground is steep enough; lower area.slope or area.steep_share")
-    pieces, cut = choose_pieces(cells, settings)
-    if not pieces:
-        raise _nothing(hazard, "all pieces are small; lower area.min_km2")
-    epsg = epsg_of(cells.grid)
-    outlines = tuple(_to_degrees(piece.outline, epsg, hazard) for piece in pieces)
-    # Cells reach a little beyond what they are drawn from.
-    geometry = within_reach(arrange_area(outlines, f"the area of {hazard.id}"), hazard)
+    outlines, geometry, cut = _drawn(hazard, cells, settings)
     if cut:
         why += (f"Cut to {settings.budget_km2:,.0f} km2, the most hazardous first.",)
     return Area(geometry, _km2(geometry), (*region.why, *why), cut or region.cut, outlines)
+
+
+_TRIES = 8
+"""Times that the budget is lowered until it holds on the ellipsoid."""
+
+
+def _drawn(
+    hazard: Hazard, cells: Cells, settings: ScanAreaSettings
+) -> tuple[tuple[BaseGeometry, ...], BaseGeometry, bool]:
+    """Outlines of the pieces, all of them together, and whether the budget cut them."""
+    epsg, budget = epsg_of(cells.grid), settings.budget_km2
+    for _ in range(_TRIES):
+        pieces, cut = choose_pieces(cells, settings.model_copy(update={"budget_km2": budget}))
+        if not pieces:
+            raise _nothing(hazard, "all pieces are small; lower area.min_km2")
+        outlines = tuple(_to_degrees(piece.outline, epsg, hazard) for piece in pieces)
+        # Cells reach a little beyond what they are drawn from.
+        geometry = within_reach(arrange_area(outlines, f"the area of {hazard.id}"), hazard)
+        size = _km2(geometry)
+        if size <= settings.budget_km2:
+            break
+        # Far from a zone's middle the grid's own areas are not those on the ellipsoid.
+        budget *= 0.98 * settings.budget_km2 / size
+    return outlines, geometry, cut
 
 
 def save_area(area: Area, path: Path) -> None:
