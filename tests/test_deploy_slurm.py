@@ -140,7 +140,7 @@ def test_directives(path):
 def test_what_is_missing_is_named(stand_in, tmp_path, path, missing):
     given = {name: value for name, value in GIVEN.items() if name != missing}
     process = start(path.name, tmp_path, **given)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     assert f"{missing}: give the" in said
     assert stand_in.read_text() == ""
@@ -149,7 +149,7 @@ def test_what_is_missing_is_named(stand_in, tmp_path, path, missing):
 @pytest.mark.parametrize("code", [0, 2, 3])
 def test_a_map_on_one_node_ends_as_the_command_does(stand_in, tmp_path, code):
     process = start("map.sbatch", tmp_path, CODE=str(code), **GIVEN)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == code
     step, command = map(shlex.split, stand_in.read_text().splitlines())
     assert step == ["srun", *command]
@@ -166,7 +166,7 @@ def end_by(name, folder):
         assert process.poll() is None
         time.sleep(0.05)
     os.kill(process.pid, name)  # to the script alone
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert left_over(process) == []
     return process.returncode
 
@@ -203,7 +203,7 @@ def test_a_map_on_nodes(slurm, event, tmp_path):
     out = tmp_path / "maps/map.zarr"
     given = {"JOB": str(event / "job.toml"), "MODEL": str(event / "model"), "OUT": str(out)}
     process = start("map-on-nodes.sbatch", tmp_path, **given)
-    said, _ = process.communicate(timeout=240)
+    said, _ = process.communicate(timeout=900)
     assert process.returncode == 0, said
     assert open_map(str(out))["probability"].notnull().any()
     steps = [shlex.split(line) for line in slurm.read_text().splitlines()]
@@ -219,7 +219,7 @@ def test_a_map_on_nodes(slurm, event, tmp_path):
 
 def test_a_map_on_nodes_ends_as_the_command_does(stand_in, tmp_path):
     process = start("map-on-nodes.sbatch", tmp_path, CODE="3", **GIVEN)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=400)
     assert process.returncode == 3, said
     command = shlex.split(stand_in.read_text().splitlines()[-1])
     options = parse(command)
