@@ -184,6 +184,39 @@ def test_killed_workers_do_not_matter(cluster, folder, whole, tmp_path):
     assert content(store) == whole
 
 
+def test_results_that_die_with_their_workers_are_computed_again(cluster, folder, whole, tmp_path):
+    made = cluster()
+    lost = []
+
+    def watch(progress):
+        # What is at work now was not among what this run waited for before.
+        states = [state for state in made.client.futures.values() if state.status == "pending"]
+        if lost or not states:
+            return
+        wait_until(lambda: all(state.status == "finished" for state in states))
+        for worker in made.workers:
+            worker.send_signal(signal.SIGKILL)
+            worker.wait()
+        wait_until(lambda: all(state.status == "lost" for state in states))
+        lost.extend(states)
+        made.add_worker()
+
+    scenes, grid = job(folder)
+    store = tmp_path / "map.zarr"
+    running = Running(made.client, in_flight=3, watch=watch)
+    model = StandIn(CARD, folder, pause=0.05)
+    map_region(scenes, grid, model, store, settings=SETTINGS, running=running)
+    assert lost
+    assert content(store) == whole
+
+
+def wait_until(true, seconds=60):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def test_without_its_scheduler_a_run_ends_and_can_be_resumed(cluster, folder, whole, tmp_path):
     made = cluster()
 

@@ -167,7 +167,8 @@ class Workers:
             ended = [future for future in futures if future.status in ("finished", "error")]
             if ended:
                 return ended
-            if any(future.status in ("cancelled", "lost") for future in futures):
+            # One that is "lost" was done, and is computed again: its worker died with the result.
+            if any(future.status == "cancelled" for future in futures):
                 break
         raise NoClusterError(
             "Expected a Dask scheduler to the end of the run, but it is gone; start a cluster and run the "
