@@ -16,7 +16,7 @@ from lscube.mapping import map_region, open_map
 from lscube.mapping.places.lease import Timing, leased
 from tests.map_job import CARD, QUICK, SETTINGS, StandIn, job, run
 from tests.scenes import simple_event
-from tests.servers.files import s3_server
+from tests.servers.files import s3_bucket
 from tests.test_map_runs import PROCESSES, content
 
 BUCKET = "maps"
@@ -39,18 +39,8 @@ def whole(folder, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory):
     """An object store, as the environment tells of it."""
-    with s3_server(BUCKET, tmp_path_factory.mktemp("nothing")) as gdal:
-        own = {
-            "AWS_ENDPOINT_URL": f"http://{gdal['AWS_S3_ENDPOINT']}",
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_REGION": gdal["AWS_REGION"],
-            "AWS_ACCESS_KEY_ID": gdal["AWS_ACCESS_KEY_ID"],
-            "AWS_SECRET_ACCESS_KEY": gdal["AWS_SECRET_ACCESS_KEY"],
-        }
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in own.items():
-                patch.setenv(name, value)
-            yield f"s3://{BUCKET}"
+    with s3_bucket(BUCKET, tmp_path_factory.mktemp("nothing")) as address:
+        yield address
 
 
 def objects(address: str) -> dict[str, str]:

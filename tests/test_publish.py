@@ -51,15 +51,15 @@ from lscube.cli import main
 from lscube.cube.masks import Reason
 from lscube.deliveries import current_inputs
 from lscube.errors import InputError, InventoryError, ModelError, SettingsError, StoreError
+from lscube.files import appearing_folder
 from lscube.mapping import open_map
 from lscube.products import Publication, publish_map, run_id
-from lscube.products.folders import appearing_folder
 from lscube.products.portable import is_local, portable
 from lscube.products.rasters import digest_pixels
 from lscube.products.stac.assets import draw_thumbnail, store_href
 from lscube.products.stac.run_item import box_of
 from tests.publishing import NOW, make_map, save_stand_in, write_event
-from tests.servers.files import s3_server
+from tests.servers.files import s3_bucket
 
 BANDS = ("red", "green", "blue")
 
@@ -596,19 +596,9 @@ def test_a_map_in_a_repository_is_copied_as_plain_zarr(made, tmp_path):
     assert (Path(href(run, "map")) / "zarr.json").is_file()
 
 
-def test_a_map_in_an_object_store_keeps_its_address_unless_a_copy_is_asked_for(
-    made, tmp_path, monkeypatch
-):
-    with s3_server("maps", tmp_path / "nothing") as gdal:
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://{gdal['AWS_S3_ENDPOINT']}",
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_REGION": gdal["AWS_REGION"],
-            "AWS_ACCESS_KEY_ID": gdal["AWS_ACCESS_KEY_ID"],
-            "AWS_SECRET_ACCESS_KEY": gdal["AWS_SECRET_ACCESS_KEY"],
-        }.items():
-            monkeypatch.setenv(name, value)
-        address = "s3://maps/a.zarr"
+def test_a_map_in_an_object_store_keeps_its_address_unless_a_copy_is_asked_for(made, tmp_path):
+    with s3_bucket("maps", tmp_path / "nothing") as bucket:
+        address = f"{bucket}/a.zarr"
         make_map(made[0], made[0] / "model", address)
         assert main(["publish", "--map", address, "--out", str(tmp_path / "link")]) == 0
         run, _ = items_of(tmp_path / "link")

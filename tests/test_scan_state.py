@@ -31,7 +31,7 @@ from tests.scanning import (
     world_of,
     write_event,
 )
-from tests.servers.files import s3_server
+from tests.servers.files import s3_bucket
 
 BUCKET = "scans"
 QUICK = Timing(beat=0.2, stale=1.0)
@@ -40,18 +40,8 @@ QUICK = Timing(beat=0.2, stale=1.0)
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory):
     """An object store, as the environment tells of it."""
-    with s3_server(BUCKET, tmp_path_factory.mktemp("nothing")) as gdal:
-        own = {
-            "AWS_ENDPOINT_URL": f"http://{gdal['AWS_S3_ENDPOINT']}",
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_REGION": gdal["AWS_REGION"],
-            "AWS_ACCESS_KEY_ID": gdal["AWS_ACCESS_KEY_ID"],
-            "AWS_SECRET_ACCESS_KEY": gdal["AWS_SECRET_ACCESS_KEY"],
-        }
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in own.items():
-                patch.setenv(name, value)
-            yield f"s3://{BUCKET}"
+    with s3_bucket(BUCKET, tmp_path_factory.mktemp("nothing")) as address:
+        yield address
 
 
 @pytest.fixture(params=["sqlite", "objects"])
@@ -221,7 +211,7 @@ def test_a_scan_in_an_object_store_goes_on_on_another_machine(bucket, tmp_path):
     address = f"{bucket}/whole"
 
     def on_machine(name: str, **given):
-        home = ObjectHome(address, tmp_path / name, QUICK)
+        home = ObjectHome(address, tmp_path / name)
         return world_of(
             folder, tmp_path / name, catalogue, Feed(), clock,
             state=ObjectState(address, QUICK), home=home, lease=QUICK, **given,

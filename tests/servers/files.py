@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from unittest.mock import patch
 
 from tests.servers.processes import HOST, answers, content_of, free_port, running
 from tests.servers.program import COUNTS, READY, TOKEN, Behaviour, as_text
@@ -82,6 +84,20 @@ def s3_server(bucket: str, folder: Path) -> Iterator[dict[str, str]]:
             "AWS_ACCESS_KEY_ID": "anybody",
             "AWS_SECRET_ACCESS_KEY": "nothing",
         }
+
+
+@contextmanager
+def s3_bucket(bucket: str, folder: Path) -> Iterator[str]:
+    """The same, with obstore's environment set while it lasts; gives the bucket's address."""
+    with s3_server(bucket, folder) as gdal:
+        shared = ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        own = {
+            "AWS_ENDPOINT_URL": f"http://{gdal['AWS_S3_ENDPOINT']}",
+            "AWS_ALLOW_HTTP": "true",
+            **{name: gdal[name] for name in shared},
+        }
+        with patch.dict(os.environ, own):
+            yield f"s3://{bucket}"
 
 
 def _put(port: int, path: str, content: bytes = b"") -> None:
