@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 
 from lscube.errors import InputError
 from lscube.evaluate.cube_picture import COLOURS as REASONS
-from lscube.evaluate.cube_picture import reason_image
+from lscube.evaluate.cube_picture import reason_image, words
 from lscube.evaluate.picture import COLOURS as CONFUSION
 from lscube.evaluate.picture import MOST_PIXELS, confusion_image, true_colour
 from lscube.grid import bounds_of
@@ -97,10 +97,7 @@ def observed(dataset: xr.Dataset) -> Figure:
         for side, bits in sides.items()
     }
     figure = _panels(images, small)
-    words = {
-        str(reason.name).lower().replace("_", " "): colour for reason, colour in REASONS.items()
-    }
-    return _explained(figure, words)
+    return _explained(figure, {words(reason): colour for reason, colour in REASONS.items()})
 
 
 def confusion(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pystac
 from shapely.geometry.base import BaseGeometry
 
-from lscube.catalog.items import item_time
+from lscube.catalog.items import cloud_cover, item_time
 from lscube.catalog.unsigning import unsigned_content
 from lscube.events import Event
 from lscube.files import appearing
@@ -50,7 +50,7 @@ class Scenes:
 
 
 def _cloud(item: pystac.Item) -> str:
-    cover = item.properties.get("eo:cloud_cover")
+    cover = cloud_cover(item)
     return "" if cover is None else f"{cover:.0f} %"
 
 

@@ -86,10 +86,9 @@ def inventory(
       lscube inventory --map probability.zarr --model model --out landslides.gpkg
       lscube inventory --map probability.zarr --model model --job job.toml --min-area 500 --out landslides.fgb
     """
-    from lscube.deliveries.inventory import cards_of, context_of
+    from lscube.deliveries.inventory import cards_of, context_of, threshold_of
     from lscube.files import check_writable
     from lscube.mapping import open_map
-    from lscube.mapping.opening import open_unfinished
     from lscube.products.inventory import read_shaking, write_inventory, write_summary
 
     if given.inventory is not None:
@@ -98,14 +97,14 @@ def inventory(
         )
     if summary is not None:
         check_writable(summary)
-    mapped = open_unfinished(store) if unfinished else open_map(store)
+    mapped = open_map(store, unfinished)
     cards = cards_of(mapped, models)
-    if rules["threshold"] is None and len(cards) == 1:
-        rules["threshold"] = cards[0].threshold
+    if rules["threshold"] is None:
+        rules["threshold"] = threshold_of(cards)
     cell, density = density_grid or (None, None)
     settings = _settings({**rules, "cell": cell})
     shaking = [read_shaking(path) for path in shakemaps]
-    job = given.make() if given.names_job else None
+    job = given.make_map_job()
     with cluster.connected(job.cluster if job else None):
         context = context_of(mapped, job, cards)
         found = write_inventory(mapped, out, settings, context, shaking, density)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -81,8 +80,7 @@ def publish(
         facility=facility,
         unfinished=unfinished,
     )
-    # Here it is the map's inventory, not a job's labels.
-    job = replace(given, inventory=None).make() if given.names_job else None
+    job = given.make_map_job()
     collection = deliveries.publish(store, out, what, models, job)
     click.echo(f"Wrote {out}: open {out / 'collection.json'}")
     for item in collection.get_items():

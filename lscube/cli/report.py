@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -77,8 +76,7 @@ def report(
     from lscube.products.report import ReportSettings
 
     files = reporting.Given(store, given.inventory, scores, models, unfinished, summary)
-    # Here it is the map's inventory, not a job's labels.
-    job = replace(given, inventory=None).make() if given.names_job else None
+    job = given.make_map_job()
     settings = ReportSettings(edge=pixels, polygons=most, title=title)
     typed = shlex.join(_typed(click.get_current_context()))
     with cluster.connected(job.cluster if job else None):

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from lscube.cube.masks import AreaFlag
+from lscube.cube.masks import inside_area
 from lscube.cube.shift import Shift, chip_shift, combine_shifts
 from lscube.markup import bullets
 
@@ -159,7 +159,7 @@ def _overview(
 ) -> tuple[tuple[float, float, float], Dates, npt.NDArray[np.float64]]:
     """Clear percentages, median dates, and the share of clear pixels of each smallest chip."""
     observed, area = da.asarray(cube["observed"].data), da.asarray(cube["area"].data)
-    inside = (area & AreaFlag.OUTSIDE_AREA) == 0
+    inside = inside_area(area)
     sides = [inside & ((observed & mask) == 0) for mask in (0x00FF, 0xFF00, 0xFFFF)]
     days = [_day_counts(cube[name], inside) for name in ("pre_date", "post_date")]
     count, *usable, pre_days, post_days, share = dask.compute(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lscube.deliveries.inventory import cards_of, context_of
+from lscube.deliveries.inventory import cards_of, context_of, default_rules
 from lscube.deliveries.publishing import publish
 from lscube.deliveries.reporting import Given, report
 from lscube.mapping import open_map
@@ -14,7 +14,7 @@ from lscube.products.inventory import InventorySummary, write_inventory, write_s
 from lscube.products.report import ReportSummary
 from lscube.products.report.assets import check
 from lscube.products.stac import Publication
-from lscube.settings import InventorySettings, Job
+from lscube.settings import Job
 
 NAMES = ("landslides.gpkg", "landslides.json", "published", "report.html")
 """What is made in a folder, in this order."""
@@ -67,8 +67,8 @@ def deliver(
     inventory, summary, published, html = (folder / name for name in NAMES)
     mapped = open_map(store)
     cards = cards_of(mapped, models)
-    settings = InventorySettings(threshold=cards[0].threshold if len(cards) == 1 else 0.5)
-    found = write_inventory(mapped, inventory, settings, context_of(mapped, job, cards))
+    context = context_of(mapped, job, cards)
+    found = write_inventory(mapped, inventory, default_rules(cards), context)
     write_summary(summary, found)
     what = Publication(inventory=inventory, summary=found.as_dict())
     publish(store, published, what, models, job)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from lscube.catalog.unsigning import unsigned_content
 from lscube.errors import LscubeError, SceneError
 from lscube.products.portable import is_local, portable
 from lscube.products.stac import Input
+from lscube.products.stac.extensions import file_fields
 from lscube.settings import Job
 
 Ask = Callable[[str], str | None]
@@ -93,9 +93,7 @@ def _fingerprint(href: str, ask: Ask) -> dict[str, Any]:
     path = Path(href.removeprefix("file://"))
     if "://" in href or not path.is_file():
         return {}
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"file:size": path.stat().st_size, "file:checksum": f"1220{digest}"}
+    return file_fields(path)
 
 
 class Etags:

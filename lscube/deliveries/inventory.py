@@ -17,7 +17,7 @@ from lscube.errors import ModelError
 from lscube.learn import Card, read_card
 from lscube.mapping.opening import manifest_of
 from lscube.products.inventory import MapContext
-from lscube.settings import Job
+from lscube.settings import InventorySettings, Job
 
 
 def context_of(
@@ -70,6 +70,17 @@ def cards_of(mapped: xr.Dataset, folders: Sequence[Path]) -> list[Card]:
             "them with --model."
         )
     return cards
+
+
+def threshold_of(cards: Sequence[Card]) -> float | None:
+    """The threshold of a map's one model; a mean of several has none of its own."""
+    return cards[0].threshold if len(cards) == 1 else None
+
+
+def default_rules(cards: Sequence[Card]) -> InventorySettings:
+    """What counts as a landslide where nothing is said: the defaults, at the model's own threshold."""
+    own = threshold_of(cards)
+    return InventorySettings() if own is None else InventorySettings(threshold=own)
 
 
 def _named(digests: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from lscube import jobs
 from lscube.deliveries.inputs import Ask, current_inputs
 from lscube.errors import SceneError
 from lscube.learn import load_model
-from lscube.mapping.opening import manifest_of, open_map, open_unfinished
+from lscube.mapping.opening import manifest_of, open_map
 from lscube.products.stac import Input, Publication, SavedModel, publish_map
 from lscube.progress import progress
 from lscube.settings import Job
@@ -49,7 +49,7 @@ def publish(
     )
     what = replace(what, models=saved)
     if job is not None:
-        mapped = open_unfinished(store) if what.unfinished else open_map(store)
+        mapped = open_map(store, what.unfinished)
         what = replace(
             what,
             inputs=inputs_of(job, manifest_of(mapped), outside, ask),

@@ -15,7 +15,7 @@ from lscube.cube import PairQuality, measure_pair, open_cube
 from lscube.deliveries.inputs import scenes_of_map
 from lscube.learn.card import read_card
 from lscube.mapping import open_map
-from lscube.mapping.opening import is_unfinished, manifest_of, open_unfinished
+from lscube.mapping.opening import is_unfinished, manifest_of
 from lscube.products.report import (
     ReportContents,
     ReportSettings,
@@ -78,7 +78,7 @@ def report(
     outside
         How catalogues and files are reached.
     """
-    mapped = open_unfinished(given.map) if given.unfinished else open_map(given.map)
+    mapped = open_map(given.map, given.unfinished)
     images, quality = pair_of(job, mapped, settings.edge, outside) if job else (None, None)
     contents = ReportContents(
         images=images,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -57,6 +59,11 @@ def block_counts(
     return counts[counts.any(axis=1)]
 
 
+def as_confusion(counts: Iterable[int]) -> Confusion:
+    """Counts in the order of a block's row, as a confusion."""
+    return Confusion(*(int(count) for count in counts))
+
+
 def as_counts(scores: list[Confusion]) -> Counts:
     """One row of tp, fp, fn, tn for each."""
     rows = [(one.tp, one.fp, one.fn, one.tn) for one in scores]
@@ -106,7 +113,7 @@ def resampled(counts: Counts, resamples: int, seed: int) -> dict[str, Interval]:
     """
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), resamples) @ counts
-    again = [Confusion(*(int(count) for count in row)) for row in drawn]
+    again = [as_confusion(row) for row in drawn]
     intervals = {}
     for name in NAMES:
         values = np.array([getattr(one, name) for one in again])

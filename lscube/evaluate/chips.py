@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lscube.drawing import new_figure
-from lscube.evaluate.blocks import as_counts, resampled
+from lscube.evaluate.blocks import as_confusion, as_counts, resampled
 from lscube.evaluate.picture import COLOURS
 from lscube.learn import Chips
-from lscube.scores import IGNORE, Confusion, score
+from lscube.scores import IGNORE, score
 
 
 def score_chips(
@@ -42,7 +42,7 @@ def score_chips(
         `chips`, `pixels` that are labelled, `landslide_share` of them.
     """
     counts = as_counts([score(p, m, threshold) for p, m in zip(probabilities, masks, strict=True)])
-    total = Confusion(*(int(count) for count in counts.sum(axis=0)))
+    total = as_confusion(counts.sum(axis=0))
     found = resampled(counts, resamples, seed)
     pixels = int(counts.sum())
     return {

@@ -53,7 +53,7 @@ def draw_cube(path: Path, cube: xr.Dataset) -> None:
             axes[1, column].set_title(f"{np.mean(reason == 0):.1%} usable")
         for axis in axes.flat:
             axis.set_axis_off()
-        patches = [Patch(color=c, label=_words(reason)) for reason, c in COLOURS.items()]
+        patches = [Patch(color=c, label=words(reason)) for reason, c in COLOURS.items()]
         figure.legend(handles=patches, loc="outside lower center", ncols=len(patches))
         figure.suptitle(f"{cube.attrs['event_id']}, {cube.attrs['event_time'][:10]}")
 
@@ -68,5 +68,6 @@ def reason_image(reason: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return image
 
 
-def _words(reason: Reason) -> str:
+def words(reason: Reason) -> str:
+    """A reason as a person says it."""
     return str(reason.name).lower().replace("_", " ")

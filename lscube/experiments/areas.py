@@ -11,7 +11,7 @@ from lscube.errors import SettingsError
 from lscube.events import known_events
 from lscube.settings import Experiment, Job, load_job, make_job
 from lscube.simulate.event import SimulatedEvent
-from lscube.simulate.twins import TWINS, Twin, make_twin
+from lscube.simulate.twins import TWINS, Twin, job_content, make_twin
 
 Role = Literal["train", "test"]
 """Whether models are trained on an area."""
@@ -148,9 +148,7 @@ def _check_apart(jobs: dict[str, list[Job]]) -> None:
 def _twin(twin: Twin, role: Role, made: SimulatedEvent, experiment: Experiment) -> Area:
     """A simulated twin as an area."""
     event = known_events()[twin.event_id]
-    jobs = [_twin_job(twin, made, role, twin.collections, experiment)]
-    if twin.sentinel_pair:
-        jobs.append(_twin_job(twin, made, role, ("sentinel-2-l2a",), experiment))
+    jobs = [_twin_job(twin, made, role, collections, experiment) for collections in twin.pairs]
     what = f"Simulated twin of: {event.name}"
     return Area(twin.letter, role, jobs[0], tuple(jobs[1:]), what, event.trigger)
 
@@ -163,16 +161,9 @@ def _twin_job(
     experiment: Experiment,
 ) -> Job:
     """The job of one pair of a twin's images."""
-    settings = twin.settings
     content = {
-        "event": {
-            "id": f"{twin.event_id}-twin",
-            "time": f"{settings.event_time:%Y-%m-%dT%H:%M:%SZ}",
-        },
-        "area": {"aoi": str(made.area), "epsg": settings.epsg},
-        "source": {"catalogs": str(made.catalog), "collections": list(collections)},
+        **job_content(twin, made, collections),
         "cube": experiment.cube.model_dump(),
-        "labels": {"inventory": str(made.inventory)},
         "split": {"test": str(made.test)} if role == "train" and made.test else {},
         "predict": experiment.predict.model_dump(),
         "evaluate": {"reference_is": "simulated inventory"},

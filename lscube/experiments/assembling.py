@@ -17,7 +17,7 @@ from lscube import machine
 from lscube.cube import read_cube
 from lscube.cube.masks import inside_area
 from lscube.errors import InventoryError
-from lscube.evaluate.blocks import intervals_of
+from lscube.evaluate.blocks import as_confusion, intervals_of
 from lscube.evaluate.curves import curve_of
 from lscube.evaluate.figures import draw_figures
 from lscube.evaluate.figures.confusion import draw_confusion
@@ -40,7 +40,7 @@ from lscube.learn.card import versions
 from lscube.learn.fitting import Say
 from lscube.learn.labels import read_polygons
 from lscube.probabilities import Calibration, fit_calibration
-from lscube.scores import Confusion, or_none
+from lscube.scores import or_none
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _scores(
     """Scores of one map from its counts."""
     content = read_json(making.folder.score(plan, area))
     tally, blocks = tally_of(content), np.asarray(content["blocks"], np.int64)
-    found = Confusion(*(int(count) for count in blocks.sum(axis=0)))
+    found = as_confusion(blocks.sum(axis=0))
     # Where a calibration was learnt from an area's labels, it proves nothing there.
     independent = calibration is not None and area not in calibration.fitted_on
     calibrated = reliability_of(tally, calibration=calibration) if independent else None

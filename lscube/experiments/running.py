@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -126,6 +125,8 @@ def _make_all(
         return [make_model(making, plan, execution.say) for plan in plans]
     import distributed
 
+    from lscube.cluster import losses
+
     client = execution.client
     futures = [client.submit(make_model, making, plan, pure=False) for plan in plans]
     try:
@@ -133,11 +134,7 @@ def _make_all(
             made = future.result()
             execution.say(f"{made.name}: {made.status}")
         return [future.result() for future in futures]
-    except (
-        distributed.KilledWorker,
-        distributed.comm.core.CommClosedError,
-        concurrent.futures.CancelledError,
-    ) as error:
+    except losses() as error:
         raise NoClusterError(
             f"Expected the cluster to make all models, but it lost one ({type(error).__name__}: "
             f"{error}); look at the workers' logs and memory, and run the same command again: what is "

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lscube.errors import ModelError, StoreError
-from lscube.files import appearing, cannot_write
+from lscube.files import appearing, appearing_folder, cannot_write
 from lscube.learn.card import CARD, Card, read_card
 from lscube.learn.presence import missing_package
 from lscube.learn.shipped import WEIGHTS, read_weights, shipped_folder
@@ -196,9 +195,20 @@ def add_calibration(folder: Path, calibration: Calibration) -> LoadedModel:
     """
     model = load_model(folder)
     card = model.card.model_copy(update={"calibration": calibration})
+    write_card(folder, card)
+    return replace(model, card=card)
+
+
+def write_card(folder: Path, card: Card) -> None:
+    """Write a model's card, in place of one that is there.
+
+    Raises
+    ------
+    StoreError
+        It cannot be written.
+    """
     with appearing(folder / CARD) as partial:
         partial.write_text(_as_json(card), encoding="utf-8")
-    return replace(model, card=card)
 
 
 def check_room(folder: Path) -> None:
@@ -247,16 +257,9 @@ def save_model(
         The folder exists or cannot be written.
     """
     check_room(folder)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with appearing_folder(folder) as part:
         card = _write(network, part, card, history)
         add(part)
-        part.chmod(0o755)
-        part.rename(folder)
-    except OSError as error:
-        raise cannot_write(folder, error) from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return card
 
 

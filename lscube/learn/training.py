@@ -61,21 +61,31 @@ class TrainingModel(keras.Model):  # type: ignore[misc]
 def make_training_model(
     network: Any, geometric: float, radiometric: float, learning_rate: float
 ) -> TrainingModel:
-    """Wrap a network and compile it for training: Adam, and the paper's loss and weights.
-
-    XLA is left off on TensorFlow: on a CPU it made training 2 times slower, and several GPUs want
-    it off; JAX needs it.
-    """
+    """Wrap a network and compile it for training: Adam, and the paper's loss and weights."""
     model = TrainingModel(network, Augmentation(geometric, radiometric, name="augmentation"))
     optimizer = keras.optimizers.Adam(learning_rate)
     if keras.config.dtype_policy().name == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     # All variables are made now: otherwise the first step is traced twice.
     optimizer.build(network.trainable_variables)
+    compile_for_training(model, optimizer)
+    return model
+
+
+def compile_for_training(model: TrainingModel, optimizer: Any) -> None:
+    """Compile a model with the paper's loss and weights."""
     model.compile(
         optimizer=optimizer,
         loss=[LandslideLoss() for _ in LOSS_WEIGHTS],
         loss_weights=list(LOSS_WEIGHTS),
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+        jit_compile=jit(),
     )
-    return model
+
+
+def jit() -> bool | str:
+    """Whether Keras is to use XLA.
+
+    Not on TensorFlow: on a CPU it made training 2 times slower, and several GPUs want it off. JAX
+    needs it.
+    """
+    return False if keras.backend.backend() == "tensorflow" else "auto"

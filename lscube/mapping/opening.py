@@ -71,6 +71,11 @@ def manifest_of(dataset: xr.Dataset) -> Manifest:
     return manifest
 
 
+def area_of(dataset: xr.Dataset) -> shapely.Geometry:
+    """A map's area of interest, in the map's CRS."""
+    return project(shapely.from_wkt(manifest_of(dataset)["area"]), epsg_of(dataset.odc.geobox))
+
+
 def trained_on(dataset: xr.Dataset) -> tuple[TrainedEvent, ...]:
     """Events that a map's models were trained on."""
     events = manifest_of(dataset)["model"]["trained_on"]
@@ -103,14 +108,23 @@ def manifest_in(store: Store, name: str) -> Manifest:
     return manifest_of(_open(store, name))
 
 
-def open_map(store: Path | str) -> xr.Dataset:
+def open_map(store: Path | str, unfinished: bool = False) -> xr.Dataset:
     """Open a finished map, lazily; probabilities and dates are decoded.
+
+    Parameters
+    ----------
+    store
+        Its path or address.
+    unfinished
+        Whether what there is of an unfinished one will do: see `open_unfinished`.
 
     Raises
     ------
     StoreError
         There is no finished map.
     """
+    if unfinished:
+        return open_unfinished(store)
     return _open(finished_store(store), str(store))
 
 
@@ -131,8 +145,7 @@ def open_unfinished(store: Path | str) -> xr.Dataset:
         with place.locked() as target:
             dataset = _open(target.store, str(store))
     grid = dataset.odc.geobox
-    area = project(shapely.from_wkt(manifest_of(dataset)["area"]), epsg_of(grid))
-    outside = outside_area(area, grid, dataset["probability"].data.chunks)
+    outside = outside_area(area_of(dataset), grid, dataset["probability"].data.chunks)
     there = dataset.assign(area=dataset["area"].copy(data=outside))
     return there.assign_attrs({_UNFINISHED: 1})
 

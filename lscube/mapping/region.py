@@ -20,8 +20,9 @@ from odc.geo.geobox import GeoBox
 
 from lscube import metrics
 from lscube.catalog import Scenes
+from lscube.cluster import needed_resources
 from lscube.cube import CubePlan, Reading, open_part
-from lscube.cube.masks import AreaFlag, Reason
+from lscube.cube.masks import Reason, inside_area
 from lscube.learn import LoadedModel
 from lscube.mapping.design import design_map
 from lscube.mapping.ensemble import Ensemble
@@ -31,7 +32,7 @@ from lscube.mapping.ledger import Ledger
 from lscube.mapping.looking import look_again
 from lscube.mapping.opening import is_finished, open_map, prepare
 from lscube.mapping.places import Target, place_of, reached
-from lscube.mapping.running import Progress, Running, needed_resources, run_regions
+from lscube.mapping.running import Progress, Running, run_regions
 from lscube.mapping.store import FILLS, make_template, pixel_bytes
 from lscube.mapping.takeover import Later, take_over
 from lscube.mapping.windows import network_input, probability
@@ -211,7 +212,7 @@ def _open(
     with dask.annotate(resources=resources) if resources else nullcontext():
         values = probability(stacked, ensemble, lattice, ensemble.planes)
     kept = padded[["observed", "area", "post_date", "unreadable"]].isel(inner)
-    outside = (kept["area"].data & np.uint8(AreaFlag.OUTSIDE_AREA)) != 0
+    outside = ~inside_area(kept["area"].data)
     found = {
         # Nothing is said of what lies outside: so it does not matter whether it was looked at.
         name: (variable.dims, da.where(outside, FILLS[str(name)], variable.data))

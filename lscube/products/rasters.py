@@ -127,7 +127,6 @@ def write_cog(path: Path, mapped: xr.Dataset, name: str) -> None:
                 overview_resampling=coding.overviews,
             )
         except (RasterioError, CPLE_BaseError) as error:
-            partial.unlink(missing_ok=True)
             raise _failed(path, error) from None
         finally:
             plain.unlink(missing_ok=True)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lscube.evaluate.blocks import as_counts, intervals_of
+from lscube.evaluate.blocks import as_confusion, as_counts, intervals_of
 from lscube.learn import Card, LoadedModel
 from lscube.learn.card import Evaluation
 from lscube.learn.pretraining.exams import Exam, answers, sit
 from lscube.learn.pretraining.stock import Stock
 from lscube.probabilities import Calibration, fit_calibration, group
-from lscube.scores import BINS, Confusion, Tally, score
+from lscube.scores import BINS, Tally, score
 
 Floats = npt.NDArray[np.float32]
 
@@ -61,7 +61,7 @@ def appraise(model: LoadedModel, stock: Stock, exam: Exam) -> Evaluation:
             for one, labels in zip(found, stock.labels[chosen], strict=True)
         ]
     table = as_counts(counts)
-    total = Confusion(*(int(count) for count in table.sum(axis=0)))
+    total = as_confusion(table.sum(axis=0))
     scores = {name: round(getattr(total, name), 4) for name in ("mcc", "f1", "precision", "recall")}
     scores["calibration_error"] = round(_error(tally, model.card.calibration), 4)
     return Evaluation(scores=scores, intervals=intervals_of(table), pixels=int(table.sum()))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from lscube import jobs
+from lscube.cube.masks import inside_area
 from lscube.learn import Chips, make_labels
 from lscube.learn.pretraining.stock import (
     Stock,
@@ -16,9 +17,9 @@ from lscube.learn.pretraining.stock import (
     stock_of_chips,
     stock_of_cube,
 )
+from lscube.scores import IGNORE
 from lscube.settings import Job, make_job
-from lscube.simulate.event import SimulatedEvent, event_in, simulate_event
-from lscube.simulate.twins import TWINS, Size, Twin, make_twin
+from lscube.simulate.twins import TWINS, Size, job_content, make_twin
 
 
 @dataclass(frozen=True)
@@ -56,41 +57,19 @@ def make_stock(chips: Chips | None, twins: Twins, seed: int, lenders: Chips | No
 def _stocks_of(name: str, twins: Twins, window: int) -> list[Stock]:
     """A stock for each pair of images of a twin."""
     letter, _, number = name.partition("-")
+    made = make_twin(letter, twins.size, twins.cache, int(number or 0))
     twin = TWINS[letter]
-    made = _simulated(twin, int(number or 0), twins)
-    pairs = [twin.collections]
-    if twin.sentinel_pair:
-        pairs.append(("sentinel-2-l2a",))
-    return [_cut(_job(twin, made, collections), window) for collections in pairs]
-
-
-def _simulated(twin: Twin, number: int, twins: Twins) -> SimulatedEvent:
-    if not number:
-        return make_twin(twin.letter, twins.size, twins.cache)
-    settings = twin.sized(twins.size)
-    settings = replace(settings, seed=settings.seed + 1000 * number)
-    folder = twins.cache / f"{twin.letter}-{twins.size}-seed-{settings.seed}"
-    return event_in(folder, settings) if folder.is_dir() else simulate_event(folder, settings)
-
-
-def _job(twin: Twin, made: SimulatedEvent, collections: tuple[str, ...]) -> Job:
-    content = {
-        "event": {
-            "id": f"{twin.event_id}-twin",
-            "time": f"{twin.settings.event_time:%Y-%m-%dT%H:%M:%SZ}",
-        },
-        "area": {"aoi": str(made.area), "epsg": twin.settings.epsg},
-        "source": {"catalogs": str(made.catalog), "collections": list(collections)},
-        "labels": {"inventory": str(made.inventory)},
-    }
-    return make_job(content, made.items.parent, f"the twin {twin.letter}")
+    contents = (job_content(twin, made, collections) for collections in twin.pairs)
+    origin = f"the twin {letter}"
+    return [_cut(make_job(one, made.items.parent, origin), window) for one in contents]
 
 
 def _cut(job: Job, window: int) -> Stock:
     """Whole windows side by side; what is outside the area is not labelled."""
     assert job.labels is not None
-    cube = jobs.cube_of(job).compute()
-    labels = make_labels(job.labels, jobs.grid_of(job, jobs.scenes_of(job)))
-    outside = cube["area"].to_numpy() & 1 > 0
-    labels = labels.copy(data=np.where(outside, np.uint8(255), labels.to_numpy()))
+    scenes = jobs.scenes_of(job)
+    cube = jobs.cube_of(job, scenes).compute()
+    labels = make_labels(job.labels, jobs.grid_of(job, scenes))
+    inside = inside_area(cube["area"].to_numpy())
+    labels = labels.copy(data=np.where(inside, labels.to_numpy(), np.uint8(IGNORE)))
     return stock_of_cube(cube, labels, window, window)

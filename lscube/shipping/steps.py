@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from lscube.learn import Chips, LoadedModel, read_chips
+from lscube.learn.bundle import write_card
 from lscube.learn.pretraining.exams import standard_exams
 from lscube.learn.pretraining.stock import Stock, read_stock
 from lscube.settings import Curriculum
 from lscube.shipping.appraisal import appraise, settle_card, validate
 from lscube.shipping.sources import Twins, make_stock
-from lscube.shipping.writing import write_card, write_model
+from lscube.shipping.writing import write_model
 
 NAMES = {"standard": False, "light": True}
 """Models that are made, and whether they end at half resolution."""
@@ -67,7 +68,7 @@ def train(
     learnt, held = stocks
     exams = standard_exams(held)
     desk = Desk(learnt, held, exams, curriculum.school)
-    desk.train(curriculum.school, say)
+    desk.train(say)
     models = []
     for name, half in NAMES.items():
         width = curriculum.school.width

@@ -8,8 +8,8 @@ from typing import Any
 
 from lscube.files import appearing
 from lscube.learn import Card, LoadedModel, check_room, load_model
-from lscube.learn.bundle import digest
-from lscube.learn.card import CARD, commit, versions
+from lscube.learn.bundle import digest, write_card
+from lscube.learn.card import commit, versions
 from lscube.learn.chips import FULL_SCALE
 from lscube.learn.shipped import WEIGHTS, write_weights
 from lscube.settings import BRANCHES
@@ -54,9 +54,3 @@ def write_model(network: Any, folder: Path, width: float, window: int, half: boo
     )
     write_card(folder, card)
     return load_model(folder)
-
-
-def write_card(folder: Path, card: Card) -> None:
-    """Write a model's card, in place of one that is there."""
-    with appearing(folder / CARD) as partial:
-        partial.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")

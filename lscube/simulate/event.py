@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
-import tempfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +15,7 @@ from odc.geo import CRS
 from odc.geo.geobox import GeoBox
 
 from lscube.errors import StoreError
-from lscube.files import cannot_write
+from lscube.files import appearing_folder
 from lscube.grid import bounds_of, epsg_of
 from lscube.simulate.cover import Cover, make_cover
 from lscube.simulate.landslides import Landslides, place_landslides
@@ -109,18 +107,8 @@ def simulate_event(
         raise StoreError(
             f"Expected no folder at {folder}, found one; choose another name or remove it."
         )
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
-            _write(unfinished, settings)
-            unfinished.chmod(0o755)
-            unfinished.rename(folder)
-        except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise
-    except OSError as error:
-        raise cannot_write(folder, error) from None
+    with appearing_folder(folder) as unfinished:
+        _write(unfinished, settings)
     return event_in(folder, settings)
 
 

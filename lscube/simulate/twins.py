@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,6 +68,12 @@ class Twin:
     """Whether there is a second pair, of Sentinel-2 alone, which the paper adds for combined training."""
     edge: float = 1.0
     """Edge relative to the size's."""
+
+    @property
+    def pairs(self) -> tuple[tuple[str, ...], ...]:
+        """Collections of each pair of its images."""
+        second = (("sentinel-2-l2a",),) if self.sentinel_pair else ()
+        return (self.collections, *second)
 
     def sized(self, size: Size) -> SimulationSettings:
         """Settings of a twin of a size."""
@@ -229,7 +235,7 @@ TWINS: Mapping[str, Twin] = {
 """The twins by letter."""
 
 
-def make_twin(letter: str, size: Size, cache: Path) -> SimulatedEvent:
+def make_twin(letter: str, size: Size, cache: Path, number: int = 0) -> SimulatedEvent:
     """Simulate a twin, or take the one that an earlier call left.
 
     Parameters
@@ -240,6 +246,8 @@ def make_twin(letter: str, size: Size, cache: Path) -> SimulatedEvent:
         "tiny" for tests (2.6 km wide), "small" (7.7 km), "large" (20 km).
     cache
         Folder of all twins; a twin's own folder is named after its settings.
+    number
+        Above 0: another place of the same kind, by the same settings with another seed.
 
     Raises
     ------
@@ -254,6 +262,8 @@ def make_twin(letter: str, size: Size, cache: Path) -> SimulatedEvent:
             f"{size!r}; choose one of each."
         )
     settings = TWINS[letter].sized(size)
+    if number:
+        settings = replace(settings, seed=settings.seed + 1000 * number)
     folder = cache / f"{letter}-{size}-{_digest(settings)}"
     if not folder.is_dir():
         try:
@@ -262,6 +272,20 @@ def make_twin(letter: str, size: Size, cache: Path) -> SimulatedEvent:
             if not folder.is_dir():  # it is there where another process was quicker
                 raise
     return event_in(folder, settings)
+
+
+def job_content(twin: Twin, made: SimulatedEvent, collections: Sequence[str]) -> dict[str, Any]:
+    """The sections of a job that one pair of a twin's images gives: event, area, source, labels."""
+    settings = twin.settings
+    return {
+        "event": {
+            "id": f"{twin.event_id}-twin",
+            "time": f"{settings.event_time:%Y-%m-%dT%H:%M:%SZ}",
+        },
+        "area": {"aoi": str(made.area), "epsg": settings.epsg},
+        "source": {"catalogs": str(made.catalog), "collections": list(collections)},
+        "labels": {"inventory": str(made.inventory)},
+    }
 
 
 def _digest(settings: SimulationSettings) -> str:

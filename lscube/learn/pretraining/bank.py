@@ -16,8 +16,9 @@ from lscube.learn.augment import (
     warp_labels,
 )
 from lscube.learn.backend import keras, ops
+from lscube.learn.chips import FULL_SCALE
 from lscube.learn.pretraining import season
-from lscube.learn.pretraining.stock import FULL_SCALE, NO_TERRAIN, STEP, Stock
+from lscube.learn.pretraining.stock import NO_TERRAIN, STEP, Stock
 from lscube.scores import IGNORE
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lscube.learn.pretraining.stock import FULL_SCALE, NO_TERRAIN, STEP, Stock, turn
+from lscube.learn.chips import FULL_SCALE
+from lscube.learn.pretraining.stock import NO_TERRAIN, STEP, Stock, turn
 from lscube.scores import Tally
 
 Floats = NDArray[np.float32]

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from lscube.learn.backend import keras
-from lscube.learn.losses import LOSS_WEIGHTS, LandslideLoss
 from lscube.learn.network import build_network, main_only
 from lscube.learn.pretraining.bank import Bank
 from lscube.learn.pretraining.exams import Exam, marks, sit
 from lscube.learn.pretraining.recipe import Draws, draw, epoch_steps
 from lscube.learn.pretraining.stock import Stock
-from lscube.learn.training import TrainingModel
+from lscube.learn.training import TrainingModel, compile_for_training, jit
 from lscube.settings import School, TrainSettings
 
 Say = Callable[[dict[str, Any]], object]
@@ -34,7 +33,7 @@ class BankedModel(TrainingModel):
 
 
 class Desk:
-    """A stock, its examinations and a compiled step: several trainings of one width follow each other here.
+    """A stock, its examinations and a compiled step.
 
     Parameters
     ----------
@@ -43,7 +42,7 @@ class Desk:
     held, exams
         To be examined with.
     school
-        Its width, batch size, dropout, precision and resolution hold for all trainings.
+        The network's width and dropout, schedule, recipe and seed.
     """
 
     def __init__(self, stock: Stock, held: Stock, exams: Sequence[Exam], school: School) -> None:
@@ -53,58 +52,40 @@ class Desk:
         settings = TrainSettings(width=school.width, dropout=school.dropout, l2=0.0)
         self.network = build_network(3, 3, school.resolution, settings)
         self.model = BankedModel(self.network, Bank(stock, school.seed))
-        self.model.compile(
-            optimizer=_optimizer(school),
-            loss=[LandslideLoss() for _ in LOSS_WEIGHTS],
-            loss_weights=list(LOSS_WEIGHTS),
-            jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-        )
+        compile_for_training(self.model, _optimizer(school))
         self.model.optimizer.build(self.network.trainable_variables)
         self.looking = main_only(self.network)
-        self.looking.compile(
-            jit_compile=False if keras.backend.backend() == "tensorflow" else "auto"
-        )
-        self._begin = [variable.numpy() for variable in self.network.variables]
-        self._zero = [variable.numpy() for variable in self.model.optimizer.variables]
+        self.looking.compile(jit_compile=jit())
 
-    def train(
-        self, school: School, say: Say, clock: Callable[[], float] = time.monotonic
-    ) -> dict[str, Any]:
-        """Train from the beginning; the network holds the best weights afterwards.
+    def train(self, say: Say) -> dict[str, Any]:
+        """Train; the network holds the best weights afterwards.
 
         Parameters
         ----------
-        school
-            Schedule, recipe and seed.
         say
             Told of each examination.
-        clock
-            Seconds.
 
         Returns
         -------
         dict
             The examination of the weights that were kept.
         """
-        for variable, value in zip(self.network.variables, self._begin, strict=True):
-            variable.assign(value)
-        for variable, value in zip(self.model.optimizer.variables, self._zero, strict=True):
-            variable.assign(value)
-        watch = _Watch(self, school, say, clock)
+        watch = _Watch(self, say)
         self.model.fit(
-            _batches(self.stock, school),
-            epochs=school.epochs,
+            _batches(self.stock, self.school),
+            epochs=self.school.epochs,
             callbacks=[watch],
             shuffle=False,
             verbose=0,
         )
         for variable, value in zip(self.network.variables, watch.best_weights, strict=True):
             variable.assign(value)
-        settle(self.network, self._batches(school))
+        settle(self.network, self._batches())
         return watch.best
 
-    def _batches(self, school: School) -> Iterator[dict[str, Any]]:
+    def _batches(self) -> Iterator[dict[str, Any]]:
         """The network's inputs, of the epoch after the last."""
+        school = self.school
         drawn = draw(self.stock, school.recipe, school.batch_size, school.seed, school.epochs)
         for batch in drawn[: school.settling]:
             made = self.model.augmentation(
@@ -186,9 +167,9 @@ def _batches(stock: Stock, school: School) -> Any:
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
     """Learning rate, examinations, and the end."""
 
-    def __init__(self, desk: Desk, school: School, say: Say, clock: Callable[[], float]) -> None:
+    def __init__(self, desk: Desk, say: Say) -> None:
         super().__init__()
-        self.desk, self.school, self.say, self.clock = desk, school, say, clock
+        self.desk, self.school, self.say = desk, desk.school, say
         self.begun: float | None = None
         self.best: dict[str, Any] = {"score": -math.inf}
         self.best_weights: list[Any] = []
@@ -204,7 +185,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
     @property
     def seconds(self) -> float:
         """Since the first epoch ended."""
-        return 0.0 if self.begun is None else self.clock() - self.begun
+        return 0.0 if self.begun is None else time.monotonic() - self.begun
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Set the learning rate."""
@@ -214,7 +195,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Examine when it is time, and at the end."""
-        self.begun = self.clock() if self.begun is None else self.begun
+        self.begun = time.monotonic() if self.begun is None else self.begun
         used = self.used(epoch + 1)
         if used < min(self.next, 1.0):
             return

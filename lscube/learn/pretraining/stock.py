@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,10 @@ from lscube.learn.pretraining.filling import Spots, draw_spots, fill, widened
 if TYPE_CHECKING:
     import xarray as xr
 
-    from lscube.learn.chips import Chips
+    from lscube.learn.chips import FULL_SCALE, Chips
 
 Bytes = NDArray[np.uint8]
 
-FULL_SCALE = 0.3
-"""Reflectance that the value 255 stands for, as in `lscube.learn.chips`."""
 NO_TERRAIN = -32768
 """Elevation where none is known."""
 STEP = 0.1
@@ -179,24 +177,16 @@ def _as_steps(elevation: NDArray[np.float32]) -> NDArray[np.int16]:
 def join(stocks: Sequence[Stock]) -> Stock:
     """One stock of several of one window."""
     shifts = np.cumsum([0, *(len(stock.terrain) for stock in stocks[:-1])])
-    parts = {
-        f.name: np.concatenate([getattr(stock, f.name) for stock in stocks]) for f in fields(Stock)
-    }
-    owns = [
-        np.where(stock.own < 0, -1, stock.own + shift)
+    shifted = [
+        replace(
+            stock,
+            own=np.where(stock.own < 0, -1, stock.own + shift).astype(np.int32),
+            loans=np.where(stock.loans < 0, -1, stock.loans + 8 * shift).astype(np.int32),
+        )
         for stock, shift in zip(stocks, shifts, strict=True)
     ]
-    loans = [
-        np.where(stock.loans < 0, -1, stock.loans + 8 * shift)
-        for stock, shift in zip(stocks, shifts, strict=True)
-    ]
-    return Stock(
-        **{
-            **parts,
-            "own": np.concatenate(owns).astype(np.int32),
-            "loans": np.concatenate(loans).astype(np.int32),
-        }
-    )
+    names = [field.name for field in fields(Stock)]
+    return Stock(**{n: np.concatenate([getattr(part, n) for part in shifted]) for n in names})
 
 
 def lend_terrain(stock: Stock, resolution: float, seed: int) -> Stock:
@@ -229,7 +219,7 @@ def lend_terrain(stock: Stock, resolution: float, seed: int) -> Stock:
         mask = _coarse((stock.labels[patch] == 1).astype(np.float32)[np.newaxis]).ravel()
         steeper = turned[drawn] @ mask
         loans[patch] = numbers[drawn[np.argsort(-steeper, kind="stable")[: loans.shape[1]]]]
-    return Stock(**{**{f.name: getattr(stock, f.name) for f in fields(Stock)}, "loans": loans})
+    return replace(stock, loans=loans)
 
 
 def _coarse(layers: NDArray[np.float32]) -> NDArray[np.float32]:

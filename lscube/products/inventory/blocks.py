@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from lscube.cube.masks import AreaFlag
+from lscube.cube.masks import inside_area
 from lscube.errors import AreaError
 from lscube.grid import resolution_of
 from lscube.probabilities import Calibration
@@ -84,8 +84,7 @@ def _read(mapped: xr.Dataset, size: int, top: int, left: int) -> Block:
     values, area = dask.compute(
         mapped["probability"].isel(part).data, mapped["area"].isel(part).data
     )
-    inside = (np.asarray(area) & np.uint8(AreaFlag.OUTSIDE_AREA)) == 0
-    return Block(top, left, np.asarray(values), inside)
+    return Block(top, left, np.asarray(values), inside_area(np.asarray(area)))
 
 
 class Measure:

@@ -71,14 +71,14 @@ def _join_neighbours(keys: Integers, columns: Mapping[str, Column]) -> tuple[Int
     return keys[starts], joined
 
 
-def stack(tables: Iterable[Mapping[str, Column]], names: Iterable[str] = COLUMNS) -> Table:
+def stack(tables: Iterable[Mapping[str, Column]]) -> Table:
     """Rows of several tables; a column that one lacks holds there what joins without effect."""
     found = list(tables)
     return {
         name: np.concatenate([_column(table, name) for table in found])
         if found
         else np.array([], np.asarray(COLUMNS[name][1]).dtype)
-        for name in names
+        for name in COLUMNS
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,13 +76,12 @@ def write_frame(path: Path, frame: geopandas.GeoDataFrame) -> None:
 @contextmanager
 def _named(partial: Path, path: Path) -> Iterator[Path]:
     """A name with the final one's ending, which GDAL asks for; what is there in the end becomes `partial`."""
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.stem}.", dir=partial.parent))
+    folder = tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=partial.parent)
     try:
-        yield folder / path.name
-        (folder / path.name).replace(partial)
+        with folder as name:
+            yield Path(name) / path.name
+            (Path(name) / path.name).replace(partial)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise StoreError(
             f"Expected to write {path}, but {str(error).splitlines()[0]}; free space or choose another place."
         ) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -8,9 +8,10 @@ import numpy as np
 import shapely
 
 from lscube.grid import bounds_of, epsg_of
+from lscube.mapping.opening import area_of
 from lscube.products.report.images import probability_image, reason_image
 from lscube.products.report.landslides import GRAIN, Landslides, in_steps
-from lscube.products.report.overview import Overview, area_of, bounds_within
+from lscube.products.report.overview import Overview, bounds_within
 from lscube.products.report.prepared import Prepared
 
 NO_LANDSLIDES: dict[str, Any] = {"shapes": [], "columns": [], "ids": [], "places": []}

@@ -17,7 +17,7 @@ from odc.geo.geobox import GeoBox
 
 from lscube.evaluate.cube_picture import COLOURS
 from lscube.evaluate.picture import true_colour
-from lscube.products.report.overview import REASONS, UNKNOWN, Days, Overview
+from lscube.products.report.overview import REASONS, UNKNOWN, Days, Overview, step_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -60,7 +60,7 @@ def photographs(images: xr.Dataset, edge: int, quality: int) -> Photographs:
     """
     both: Any = images[["pre", "post"]].isel(band=slice(0, 3))
     grid: GeoBox = both.odc.geobox
-    step = max(1, -(-max(grid.shape) // edge))
+    step = step_of(grid.shape, edge)
     if step > 1:
         both = both.coarsen(y=step, x=step, boundary="pad").mean()
         shape = both.sizes["y"], both.sizes["x"]

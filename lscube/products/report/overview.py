@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import odc.geo.xr  # noqa: F401 - registers the .odc accessor
-import shapely
 import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from lscube.cube.masks import AreaFlag, Reason
+from lscube.cube.masks import AreaFlag, inside_area
 from lscube.evaluate.cube_picture import COLOURS
-from lscube.grid import bounds_of, epsg_of, project
-from lscube.mapping.opening import manifest_of
+from lscube.grid import bounds_of
+from lscube.mapping.opening import area_of
 from lscube.products.inventory.area import pixel_areas
+from lscube.products.rasters import blocks_of
 
 REASONS = tuple(COLOURS)
 """Why a pixel is not observed; of several reasons the first counts."""
@@ -90,11 +90,6 @@ class Overview:
     """Of all pixels."""
 
 
-def area_of(mapped: xr.Dataset) -> shapely.Geometry:
-    """The area of interest in a map's CRS."""
-    return project(shapely.from_wkt(manifest_of(mapped)["area"]), epsg_of(mapped.odc.geobox))
-
-
 def crop(mapped: xr.Dataset) -> xr.Dataset:
     """The part of a map around its area of interest: stores hold whole windows beyond it."""
     grid = mapped.odc.geobox
@@ -112,12 +107,13 @@ def crop(mapped: xr.Dataset) -> xr.Dataset:
 def overview_grid(mapped: xr.Dataset, edge: int = 2048) -> GeoBox:
     """The blocks of pixels in which a report shows a map: what images for it are to be read on."""
     grid = crop(mapped).odc.geobox
-    step = _step(grid.shape, edge)
+    step = step_of(grid.shape, edge)
     shape = tuple(-(-size // step) for size in grid.shape)
     return GeoBox(shape, grid.affine @ Affine.scale(step), grid.crs)
 
 
-def _step(shape: tuple[int, int], edge: int) -> int:
+def step_of(shape: Iterable[int], edge: int) -> int:
+    """Edge of the blocks in which an image, (y, x), has no more pixels along its longest edge."""
     return max(1, -(-max(shape) // edge))
 
 
@@ -134,7 +130,7 @@ def summarise(mapped: xr.Dataset, edge: int = 2048, tile: int = TILE) -> Overvie
         Pixels along the edge of what is read at once, rounded to whole blocks.
     """
     part = crop(mapped)
-    step, grid = _step(part.odc.geobox.shape, edge), overview_grid(mapped, edge)
+    step, grid = step_of(part.odc.geobox.shape, edge), overview_grid(mapped, edge)
     planes = [np.full(grid.shape, fill, np.uint8) for fill in (UNKNOWN, 0, 0)]
     counts = Counts()
     columns = np.zeros((2, part.sizes["x"]), np.int64)
@@ -160,14 +156,8 @@ def _column_areas(mapped: xr.Dataset, part: xr.Dataset) -> npt.NDArray[np.float6
 
 def _tiles(shape: tuple[int, int], step: int, tile: int) -> Iterator[dict[Any, slice]]:
     """Rows and columns of tiles of whole blocks."""
-    edge = step * max(1, tile // step)
-    rows, columns = shape
-    for top in range(0, rows, edge):
-        for left in range(0, columns, edge):
-            yield {
-                "y": slice(top, min(top + edge, rows)),
-                "x": slice(left, min(left + edge, columns)),
-            }
+    for rows, columns in blocks_of(shape, step * max(1, tile // step)):
+        yield {"y": rows, "x": columns}
 
 
 def _ranks() -> npt.NDArray[np.uint8]:
@@ -185,7 +175,7 @@ class _Tile:
     def __init__(self, loaded: xr.Dataset) -> None:
         self.probability = loaded["probability"].to_numpy()
         area, self.observed = loaded["area"].to_numpy(), loaded["observed"].to_numpy()
-        self.inside = (area & AreaFlag.OUTSIDE_AREA) == 0
+        self.inside = inside_area(area)
         self.no_elevation = (area & ~np.uint8(AreaFlag.OUTSIDE_AREA)) != 0
         ranks = _ranks()
         self.sides = [
@@ -229,11 +219,6 @@ class _Tile:
         ]
         for side in self.sides:
             yield side[np.ix_(*picked)]
-
-
-def words(reason: Reason) -> str:
-    """A reason as a person says it."""
-    return str(reason.name).lower().replace("_", " ")
 
 
 def bounds_within(grid: GeoBox, frame: GeoBox) -> tuple[float, float, float, float]:

@@ -8,8 +8,9 @@ from string import Template
 
 import xarray as xr
 
+from lscube.evaluate.cube_picture import words
 from lscube.evaluate.page.wording import counted
-from lscube.files import appearing
+from lscube.files import appearing, check_writable
 from lscube.mapping.opening import manifest_of
 from lscube.markup import as_json, bullets, folded, warning
 from lscube.products.report import assets, sections
@@ -17,7 +18,7 @@ from lscube.products.report.contents import ReportContents, ReportSettings, Repo
 from lscube.products.report.drawn import drawn_content
 from lscube.products.report.images import SHOWN_FROM, probability_colours, reason_colours
 from lscube.products.report.landslides import Landslides
-from lscube.products.report.overview import REASONS, Overview, words
+from lscube.products.report.overview import REASONS, Overview
 from lscube.products.report.prepared import Prepared, prepare
 from lscube.products.report.totals import landslide_section
 
@@ -56,9 +57,10 @@ def write_report(
         The file cannot be written.
     """
     assets.check()
+    check_writable(path)
+    prepared = prepare(mapped, contents, settings)
+    data = render(prepared, settings.title).encode()
     with appearing(path) as partial:
-        prepared = prepare(mapped, contents, settings)
-        data = render(prepared, settings.title).encode()
         partial.write_bytes(data)
     found = prepared.landslides
     total, drawn = (found.total, found.drawn) if found else (0, 0)

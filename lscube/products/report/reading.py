@@ -10,6 +10,7 @@ from typing import Any
 import geopandas
 
 from lscube.errors import InputError, InventoryError, MissingExtraError
+from lscube.products.inventory.writing import FORMATS
 
 
 def read_inventory(path: Path) -> geopandas.GeoDataFrame:
@@ -23,7 +24,7 @@ def read_inventory(path: Path) -> geopandas.GeoDataFrame:
         The format needs a library that is not installed.
     """
     try:
-        if path.suffix.lower() in {".parquet", ".geoparquet"}:
+        if FORMATS.get(path.suffix.lower()) == "Parquet":
             return geopandas.read_parquet(path)
         return geopandas.read_file(path)
     except ImportError:

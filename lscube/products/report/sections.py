@@ -9,6 +9,7 @@ import xarray as xr
 
 from lscube.cube import PairQuality
 from lscube.cube.pair import describe_pair
+from lscube.evaluate.cube_picture import words
 from lscube.evaluate.page.wording import NONE, number
 from lscube.grid import epsg_of, resolution_of
 from lscube.manifest import Manifest
@@ -16,7 +17,7 @@ from lscube.mapping.opening import manifest_of
 from lscube.markup import bullets, facts, folded, paragraph, table, warning
 from lscube.products.portable import portable
 from lscube.products.report.contents import ReportContents
-from lscube.products.report.overview import REASONS, Counts, Days, words
+from lscube.products.report.overview import REASONS, Counts, Days
 from lscube.products.report.prepared import Prepared
 from lscube.products.report.totals import interval, rules_of, square_kilometres
 from lscube.products.run import run_id

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from lscube.cube.masks import AreaFlag
+from lscube.cube.masks import inside_area
 from lscube.products.rasters import digest_pixels
 
 
@@ -54,7 +54,7 @@ class _Watch:
                 self.lowest = min(self.lowest, float(known.min()))
                 self.highest = max(self.highest, float(known.max()))
         elif name == "area":
-            self.inside += int(((values & np.uint8(AreaFlag.OUTSIDE_AREA)) == 0).sum())
+            self.inside += int(inside_area(values).sum())
         elif name == "post_date":
             days = values[~np.isnat(values)]
             if days.size:

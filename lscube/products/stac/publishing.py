@@ -10,8 +10,8 @@ import pystac
 import xarray as xr
 
 from lscube.errors import InputError, InventoryError, ModelError, SettingsError, StoreError
-from lscube.mapping.opening import manifest_of, open_map, open_unfinished
-from lscube.products.folders import appearing_folder
+from lscube.files import appearing_folder
+from lscube.mapping.opening import manifest_of, open_map
 from lscube.products.run import run_id
 from lscube.products.stac.assets import add_files, add_rasters, add_store
 from lscube.products.stac.facts import Facts, measure
@@ -51,7 +51,7 @@ def publish_map(
     InputError
         A picture is no PNG file, or the licence no identifier.
     """
-    mapped = open_unfinished(store) if what.unfinished else open_map(store)
+    mapped = open_map(store, what.unfinished)
     _check(mapped, what)
     now = (what.now or datetime.now(UTC)).replace(microsecond=0)
     with appearing_folder(out) as part:
