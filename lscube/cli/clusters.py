@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lscube.cli.options import PATH
+from lscube.cli.options import PATH, together
 from lscube.logs import say
 
 if TYPE_CHECKING:
@@ -68,19 +67,6 @@ class ClusterOptions:
             yield client
 
 
-def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of a cluster; it takes them as `cluster`, `ClusterOptions`."""
-
-    @functools.wraps(command)
-    def run(*words: Any, **given: Any) -> Any:
-        own = {field.name: given.pop(field.name) for field in fields(ClusterOptions)}
-        return command(*words, cluster=ClusterOptions(**own), **given)
-
-    for option in reversed(_OPTIONS):
-        run = option(run)
-    return run
-
-
 _OPTIONS = [
     click.option(
         "--cluster",
@@ -98,6 +84,9 @@ _OPTIONS = [
     click.option("--gpu", is_flag=True, help="Each worker has a GPU, and predicts on it."),
     click.option("--image", help="Container image of the workers, for gateway and kubernetes."),
 ]  # fmt: skip
+
+cluster_options = together(ClusterOptions, "cluster", _OPTIONS)
+"""Gives a command the options of a cluster; it takes them as `cluster`, `ClusterOptions`."""
 
 
 @click.group("cluster")
@@ -117,10 +106,9 @@ def check(cluster: ClusterOptions, models: tuple[Path, ...], folder: Path | None
       lscube cluster check --cluster gateway --workers 2
       lscube cluster check --cluster tcp://host:8786 --model model --folder maps
     """
-    from lscube.cluster import check_folder
+    from lscube.cluster import check_folder, needed_resources
     from lscube.errors import SettingsError
     from lscube.learn import load_model
-    from lscube.mapping.running import needed_resources
     from lscube.mapping.workers import check_models
 
     loaded = [load_model(model) for model in models]

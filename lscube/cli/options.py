@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,10 @@ class JobOptions:
     def names_job(self) -> bool:
         """Whether anything of a job was given; an inventory alone is none."""
         return any(getattr(self, field.name) for field in fields(self) if field.name != "inventory")
+
+    def make_map_job(self) -> Job | None:
+        """The job that a map was made by, if anything of one was given; `inventory` is the map's own here."""
+        return replace(self, inventory=None).make() if self.names_job else None
 
     def make(self) -> Job:
         """The one job."""
@@ -93,17 +97,27 @@ class JobOptions:
         return content
 
 
-def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of a job; it takes them as its first argument, `JobOptions`."""
+Command = Callable[..., Any]
+"""A function that Click calls with the options it takes."""
 
-    @functools.wraps(command)
-    def run(**given: Any) -> Any:
-        own = {field.name: given.pop(field.name) for field in fields(JobOptions)}
-        return command(JobOptions(**own), **given)
 
-    for option in reversed(_OPTIONS):
-        run = option(run)
-    return run
+def together(
+    kind: type[Any], name: str, options: Sequence[Callable[[Command], Command]]
+) -> Callable[[Command], Command]:
+    """A decorator that gives a command some options, which it takes as one dataclass of this name."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def run(**given: Any) -> Any:
+            own = {field.name: given.pop(field.name) for field in fields(kind)}
+            return command(**{name: kind(**own)}, **given)
+
+        taking: Command = run
+        for option in reversed(options):
+            taking = option(taking)
+        return taking
+
+    return decorate
 
 
 _OPTIONS = [
@@ -133,6 +147,9 @@ _OPTIONS = [
         help="Any other setting, such as train.epochs=20; see `lscube settings`.",
     ),
 ]
+
+job_options = together(JobOptions, "given", _OPTIONS)
+"""Gives a command the options of a job; it takes them as `given`, `JobOptions`."""
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -9,14 +9,11 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from lscube.cluster.link import Link, cannot_start, client_of
-from lscube.cluster.workers import worker_environment
+from lscube.cluster.workers import WORKERS, worker_environment
 from lscube.errors import ClusterError, MissingExtraError, NoClusterError
 from lscube.settings import ClusterSettings, bytes_of
 
 logger = logging.getLogger("lscube.cluster")
-
-WORKERS = 2
-"""To start, unless the settings say otherwise."""
 
 _OPTIONS = {
     "threads": ("worker_cores", "worker_threads", "cores"),

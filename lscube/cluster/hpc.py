@@ -9,12 +9,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from lscube.cluster.link import Link, cannot_start, client_of
-from lscube.cluster.workers import DASK_SETTINGS, worker_arguments, worker_environment
+from lscube.cluster.workers import DASK_SETTINGS, WORKERS, worker_arguments, worker_environment
 from lscube.errors import ClusterError, MissingExtraError
 from lscube.settings import ClusterSettings
-
-WORKERS = 2
-"""To start, unless the settings say otherwise."""
 
 _SYSTEMS = {
     "slurm": ("SLURMCluster", "sbatch", "`squeue --me`"),
@@ -64,11 +61,16 @@ def find_system(settings: ClusterSettings, has: Callable[[str], object] = shutil
 
 def jobqueue(system: str) -> Any:
     """dask-jobqueue's class for a batch system."""
+    return getattr(_dask_jobqueue(), _SYSTEMS[system][0])
+
+
+def _dask_jobqueue() -> Any:
+    """The package; importing it puts its defaults into Dask's configuration."""
     try:
         import dask_jobqueue
     except ImportError:
         raise MissingExtraError("A cluster of a batch system", "hpc") from None
-    return getattr(dask_jobqueue, _SYSTEMS[system][0])
+    return dask_jobqueue
 
 
 @contextmanager
@@ -85,7 +87,8 @@ def open_hpc(settings: ClusterSettings, make: Callable[[str], Any] = jobqueue) -
     """
     import dask
 
-    jobqueue_class = make(system := _known(settings))
+    _dask_jobqueue()
+    jobqueue_class = make(system := find_system(settings))
     workers = settings.workers or WORKERS
     with ExitStack() as stack:
         stack.enter_context(dask.config.set({**DASK_SETTINGS, **_patience(settings)}))
@@ -135,15 +138,6 @@ def _reason(error: Exception) -> Exception:
     """With what the batch system said, where it refused."""
     _, refused, said = str(error).rpartition("stderr:")
     return RuntimeError(said.strip()) if refused and said.strip() else error
-
-
-def _known(settings: ClusterSettings) -> str:
-    """The system, after dask-jobqueue has put its defaults into Dask's configuration."""
-    try:
-        import dask_jobqueue  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("A cluster of a batch system", "hpc") from None
-    return find_system(settings)
 
 
 def job_options(settings: ClusterSettings, system: str) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from lscube.cluster.workers import worker_arguments, worker_environment
+from lscube.cluster.workers import WORKERS, worker_arguments, worker_environment
 from lscube.errors import ClusterError
 from lscube.settings import ClusterSettings, bytes_of
 
-WORKERS, THREADS, MEMORY = 2, 4, "16 GiB"
+THREADS, MEMORY = 4, "16 GiB"
 """Of a cluster, unless the settings say otherwise; a worker's memory holds two windows of 1152 pixels."""
 
 _DASK_IMAGE = "ghcr.io/dask/dask"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from lscube.cluster.readiness import check_folder
-from lscube.cluster.workers import GPU
+from lscube.cluster.workers import needed_resources
 from lscube.errors import NoClusterError
 
 Given = ParamSpec("Given")
@@ -39,24 +39,25 @@ def on_a_worker(
     NoClusterError
         The worker is lost, or does not see the folder. What the step raises is raised as it is.
     """
-    import distributed
-
     check_folder(client, folder.parent)
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    needs = {GPU: 1} if any(GPU in worker["resources"] for worker in workers) else {}
+    needs = needed_resources(client) or {}
     future = client.submit(_alone, partial(step, *given, **named), pure=False, resources=needs)
     try:
         result: Result = future.result()
-    except (
-        distributed.KilledWorker,
-        distributed.comm.core.CommClosedError,
-        concurrent.futures.CancelledError,
-    ) as error:
+    except losses() as error:
         raise NoClusterError(
             f"Expected a worker to finish {folder.name}, but it was lost ({type(error).__name__}); look at "
             "the workers' logs and memory, and run the same command again: what is done is kept."
         ) from error
     return result
+
+
+def losses() -> tuple[type[BaseException], ...]:
+    """What a future raises whose worker, or scheduler, is lost."""
+    import distributed
+
+    closed = distributed.comm.core.CommClosedError
+    return distributed.KilledWorker, closed, concurrent.futures.CancelledError
 
 
 def _alone(step: Callable[[], Result]) -> Result:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lscube.settings.gdal import GDAL_SETTINGS
 
 DASK_SETTINGS: dict[str, object] = {
@@ -34,6 +36,9 @@ VARIABLES: dict[str, str] = {
 GPU = "GPU"
 """Dask's resource of a worker that predicts on a GPU; one task at a time holds it."""
 
+WORKERS = 2
+"""That gateway, kubernetes and hpc start, unless the settings say otherwise."""
+
 _DEATH_TIMEOUT = 120
 """Seconds after which a worker without a scheduler ends, so that none is left over and paid for."""
 
@@ -41,6 +46,14 @@ _DEATH_TIMEOUT = 120
 def resources(gpu: bool) -> dict[str, float]:
     """Dask's resources of a worker, with or without a GPU."""
     return {GPU: 1} if gpu else {}
+
+
+def needed_resources(client: Any) -> dict[str, float] | None:
+    """What workers must have to predict: a GPU, where any worker of the cluster says it has one."""
+    if client is None:
+        return None
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return resources(gpu=True) if any(GPU in worker["resources"] for worker in workers) else None
 
 
 def worker_environment(gpu: bool = False) -> dict[str, str]:

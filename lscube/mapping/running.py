@@ -193,14 +193,6 @@ def backend_of(running: Running) -> Iterator[Backend]:
         threads.pool.shutdown(wait=True, cancel_futures=True)
 
 
-def needed_resources(client: Any) -> dict[str, float] | None:
-    """What workers must have to predict: a GPU, where any worker of the cluster says it has one."""
-    if client is None:
-        return None
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return {"GPU": 1} if any("GPU" in worker["resources"] for worker in workers) else None
-
-
 def run_regions(
     todo: Sequence[Region],
     compute: Callable[[Region], Delayed],
