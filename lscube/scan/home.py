@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from lscube.files import appearing, cannot_write, write_json
 from lscube.mapping.opening import finished_store
-from lscube.mapping.places import place_of, reached
-from lscube.mapping.places.lease import Timing, object_store
+from lscube.mapping.places import reached
+from lscube.mapping.places.lease import object_store
 
 LATEST = "latest.json"
 
@@ -120,11 +120,10 @@ class ObjectHome:
     A map is made there right away.
     """
 
-    def __init__(self, address: str, scratch: Path, timing: Timing = Timing()) -> None:
-        self.address, self._scratch, self._timing = address.rstrip("/"), scratch, timing
+    def __init__(self, address: str, scratch: Path) -> None:
+        self.address, self._scratch = address.rstrip("/"), scratch
         self._store = object_store(self.address)
         self._local = FolderHome(scratch)
-        self._place = place_of(self.address, timing)
 
     @property
     def scratch(self) -> Path:
@@ -149,7 +148,7 @@ class ObjectHome:
         """Get a file, unless it is here."""
         path = self.folder(event, version) / name
         if not path.exists():
-            with reached(self._place):
+            with reached(self.address):
                 content = bytes(self._store.get(f"{_key(event, version)}/{name}").bytes())
             with appearing(path) as partial:
                 partial.write_bytes(content)
@@ -158,7 +157,7 @@ class ObjectHome:
     def drop(self, event: str, version: str) -> None:
         """Remove the folder and the objects."""
         self._local.drop(event, version)
-        with reached(self._place):
+        with reached(self.address):
             for page in self._store.list(f"{_key(event, version)}/"):
                 self._store.delete([entry["path"] for entry in page])
 
@@ -176,7 +175,7 @@ class ObjectHome:
         self._put(path.name, path)
 
     def _put(self, key: str, path: Path) -> None:
-        with reached(self._place):
+        with reached(self.address):
             self._store.put(key, path)
 
 

@@ -26,12 +26,17 @@ MANY = 10_000
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def event_of(hazard: Hazard) -> Event:
-    """A hazard's moment or period."""
+def when_of(hazard: Hazard) -> str:
+    """A hazard's moment or period, as a job has it."""
     when = f"{hazard.time:{_TIME}}"
     if hazard.end is not None and hazard.end > hazard.time:
         when += f"/{hazard.end:{_TIME}}"
-    return make_event(hazard.id, when)
+    return when
+
+
+def event_of(hazard: Hazard) -> Event:
+    """The same as an event."""
+    return make_event(hazard.id, when_of(hazard))
 
 
 def search_settings(world: World) -> SourceSettings:

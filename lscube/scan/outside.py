@@ -9,16 +9,16 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from lscube.cluster import connect
 from lscube.deliveries.inputs import Etags
 from lscube.errors import SettingsError
+from lscube.jobs import Outside
 from lscube.logs import say
 from lscube.scan.alerts.webhook import Webhook
 from lscube.scan.area import Area, area_of
 from lscube.scan.guard import GuardedSessions, check_model, guarded_fetch, guarded_outside
-from lscube.scan.guard.hosts import listed
+from lscube.scan.guard.hosts import proxy_for
 from lscube.scan.hazard import Fetch, Hazard, Trigger
 from lscube.scan.home import DryHome, FolderHome, Home, ObjectHome
 from lscube.scan.rules import wanted
@@ -70,7 +70,7 @@ def opened(
             triggers=triggers_of(settings, fetch),
             models=models,
             wanted=partial(wanted, rules=settings.rules),
-            area_of=partial(_area, settings, fetch),
+            area_of=partial(_area, settings, fetch, outside),
             clock=utc_now,
             outside=outside,
             etag=Etags(session=sessions, sign=outside.access.sign),
@@ -81,8 +81,7 @@ def opened(
         )
 
 
-def _area(settings: ScanSettings, fetch: Fetch, hazard: Hazard) -> Area:
-    outside = guarded_outside(settings.allow, settings.limits, settings.source)
+def _area(settings: ScanSettings, fetch: Fetch, outside: Outside, hazard: Hazard) -> Area:
     elevation = elevation_from(settings.source, outside)
     return area_of(hazard, settings.area, fetch, elevation, settings.limits)
 
@@ -147,11 +146,6 @@ def webhook_of(
             f"Expected the webhook's secret in the environment variable {alerts.secret}, found none; set it, "
             "or name another one with alerts.secret."
         )
-    return Webhook(alerts.webhook, alerts.timeout, _proxy_of(settings)), secret.encode()
-
-
-def _proxy_of(settings: ScanSettings) -> str | None:
-    """The proxy to the webhook; none where `allow.hosts` names its host."""
-    parts, allowed = urlsplit(str(settings.alerts.webhook)), settings.allow
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return None if listed(str(parts.hostname), port, allowed.hosts) else allowed.proxy
+    return Webhook(
+        alerts.webhook, alerts.timeout, proxy_for(alerts.webhook, settings.allow)
+    ), secret.encode()

@@ -55,14 +55,14 @@ def choose_pieces(cells: Cells, settings: ScanAreaSettings) -> tuple[list[Piece]
     The budget keeps the most hazardous cells: of a smoothed hazard the lowest level is looked for whose
     polygons are within it.
     """
-    whole = _pieces(_tidy(cells.reached & cells.steep, cells, settings), cells)
+    candidates = _tidy(cells.reached & cells.steep, cells, settings)
+    whole = _pieces(candidates, cells)
     if _km2(whole) <= settings.budget_km2:
         return whole, False
-    return _most_hazardous(cells, settings), True
+    return _most_hazardous(candidates, cells, settings), True
 
 
-def _most_hazardous(cells: Cells, settings: ScanAreaSettings) -> list[Piece]:
-    candidates = _tidy(cells.reached & cells.steep, cells, settings)
+def _most_hazardous(candidates: Mask, cells: Cells, settings: ScanAreaSettings) -> list[Piece]:
     smooth = _smoothed(cells)
     order = np.sort(smooth[candidates])[::-1]
     best: list[Piece] = []

@@ -63,8 +63,7 @@ def scan_once(world: World, begin: Begin = versions.begin) -> Outcome:
     started = world.clock()
     told: set[str] = set()
     failures = list(_ask_triggers(world, told))
-    _forget(world, told)
-    events, busy = _follow_all(world, begin)
+    events, busy = _follow_all(world, begin, _forget(world, told))
     failures += [f"{event.event}: {event.failure}" for event in events if event.failure]
     try:
         _write_overview(world, started, len(failures))
@@ -112,12 +111,13 @@ def _since(world: World, name: str, now: datetime) -> datetime:
     return last - timedelta(days=settings.triggers.lookback_days)
 
 
-def _forget(world: World, told: Collection[str]) -> None:
+def _forget(world: World, told: Collection[str]) -> dict[str, EventRecord]:
     """Forget events that were not mapped and are long past, so that the memory does not grow for ever.
 
-    What is told all the same, as by a list of one's own, would only be found anew.
+    What is told all the same, as by a list of one's own, would only be found anew. Gives the others.
     """
-    for record in world.state.records().values():
+    records = world.state.records()
+    for record in list(records.values()):
         over = record.phase in ("declined", "deleted", "ended") and not record.versions
         if not over or record.id in told or world.clock() <= ends_at(world, record) + KEPT:
             continue
@@ -127,11 +127,15 @@ def _forget(world: World, told: Collection[str]) -> None:
                 world.home.forget(record.id)
         except InUseError:
             continue
+        del records[record.id]
+    return records
 
 
-def _follow_all(world: World, begin: Begin) -> tuple[list[Followed], list[str]]:
+def _follow_all(
+    world: World, begin: Begin, records: Mapping[str, EventRecord]
+) -> tuple[list[Followed], list[str]]:
     events, busy = [], []
-    for hazard in _by_preference(one_each(world.state.hazards(), world.state.records())):
+    for hazard in _by_preference(one_each(world.state.hazards(), records)):
         try:
             with world.state.held(hazard.id):
                 events.append(Event(world, hazard, begin).follow())

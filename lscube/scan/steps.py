@@ -69,8 +69,7 @@ def find_area(world: World, record: EventRecord) -> EventRecord:
         found = world.area_of(record.hazard)
     except AreaError as error:
         phase: Phase = "ended" if record.versions else "declined"
-        left = replace(record, phase=phase, reason=str(error), waits_for="")
-        return replace(left, nothing_to_map=True)
+        return replace(record, phase=phase, reason=str(error), waits_for="", nothing_to_map=True)
     return replace(
         record,
         area=found.geometry.wkt,

@@ -18,7 +18,7 @@ from lscube import __version__, jobs
 from lscube.catalog import Scenes, freeze
 from lscube.cube import unreadable_items
 from lscube.deliveries import publish
-from lscube.deliveries.inventory import context_of
+from lscube.deliveries.inventory import context_of, default_rules
 from lscube.deliveries.reporting import Given, report
 from lscube.files import write_json
 from lscube.mapping import Progress, Running, map_region, open_map
@@ -32,10 +32,10 @@ from lscube.products.run import run_id
 from lscube.products.stac import Publication
 from lscube.scan.alerts.message import map_alert
 from lscube.scan.hazard import Hazard
-from lscube.scan.looking import area_in, digest_of, event_of, frozen_source
+from lscube.scan.looking import area_in, digest_of, event_of, frozen_source, when_of
 from lscube.scan.record import EventRecord, Version
 from lscube.scan.world import World
-from lscube.settings import InventorySettings, Job
+from lscube.settings import Job
 
 SCENES, AREA, COUNTS = "scenes.json", "area.geojson", "regions.json"
 SUMMARY, REPORT, PUBLISHED = "summary.json", "report.html", "published"
@@ -163,10 +163,8 @@ def job_of(world: World, record: EventRecord, version: Version) -> Job:
     """The job that maps a version: of its frozen scenes and area."""
     settings = world.settings
     fetch = world.home.fetch
-    event = event_of(record.hazard)
-    period = "" if event.end == event.start else f"/{event.end:%Y-%m-%dT%H:%M:%SZ}"
     return Job(
-        event={"id": record.id, "time": f"{event.start:%Y-%m-%dT%H:%M:%SZ}{period}"},
+        event={"id": record.id, "time": when_of(record.hazard)},
         area={
             "aoi": fetch(record.id, version.name, AREA),
             "resolution": settings.map.resolution,
@@ -212,10 +210,7 @@ def _tidy(folder: Path) -> None:
 
 def _draw(world: World, record: EventRecord, version: Version, job: Job, inventory: Path) -> None:
     cards = [model.card for model in world.models]
-    settings = world.settings.inventory
-    if settings is None:
-        own = cards[0].threshold if len(cards) == 1 else None
-        settings = InventorySettings(**({} if own is None else {"threshold": own}))
+    settings = world.settings.inventory or default_rules(cards)
     mapped = open_map(world.home.map(record.id, version.name))
     context = context_of(mapped, job, cards, world.outside)
     found = write_inventory(mapped, inventory, settings, context)

@@ -84,8 +84,8 @@ def store_errors() -> tuple[type[BaseException], ...]:
 
 
 @contextmanager
-def reached(place: Place) -> Iterator[None]:
-    """Turn what a store raises into one clear sentence.
+def reached(place: object) -> Iterator[None]:
+    """Turn what a store raises into one clear sentence; the place, or its address, is named in it.
 
     Raises
     ------

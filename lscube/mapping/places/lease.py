@@ -96,13 +96,13 @@ class Lease:
         self._stop.set()
         self._thread.join()
         with suppress(FileNotFoundError):
-            if not self._taken and _mark(self._store.head(self._key)) == self._mark:
+            if not self._taken and mark_of(self._store.head(self._key)) == self._mark:
                 self._store.delete(self._key)
 
     def _put(self, mode: Any) -> None:
         self._beats += 1
         content = {"owner": _owner(), "run": self._id, "beats": self._beats}
-        self._mark = _mark(self._store.put(self._key, json.dumps(content).encode(), mode=mode))
+        self._mark = mark_of(self._store.put(self._key, json.dumps(content).encode(), mode=mode))
         self._renewed = time.monotonic()
 
     def _watch(self) -> tuple[dict[str, str], str] | None:
@@ -115,12 +115,12 @@ class Lease:
         """
         try:
             found = self._store.get(self._key)
-            seen, owner = _mark(found.meta), _owner_in(bytes(found.bytes()))
+            seen, owner = mark_of(found.meta), _owner_in(bytes(found.bytes()))
             logger.info("Waiting whether %s still writes %s", owner, self._name)
             end = time.monotonic() + self._timing.stale
             while time.monotonic() < end:
                 time.sleep(self._timing.beat / 4)
-                if _mark(self._store.head(self._key)) != seen:
+                if mark_of(self._store.head(self._key)) != seen:
                     raise in_use(self._name, owner)
         except FileNotFoundError:
             return None
@@ -182,7 +182,7 @@ def object_store(address: str) -> Any:
         ) from None
 
 
-def _mark(answer: Any) -> dict[str, str]:
+def mark_of(answer: Any) -> dict[str, str]:
     """What tells one version of an object from the next."""
     return {name: answer[name] for name in ("e_tag", "version") if answer.get(name) is not None}
 

@@ -22,12 +22,13 @@ def map_alert(record: EventRecord, version: Version, settings: ScanSettings) -> 
         Of the scan: where its products are served.
     """
     summary = version.summary or {}
+    text = "\n".join(_sentences(record, version, summary, settings))
     return Alert(
         id=f"{record.id}-v{version.number}",
         created=version.created,
         title=f"{record.hazard.title}: landslide map, version {version.number}",
-        text="\n".join(_sentences(record, version, summary, settings)),
-        body=_body(record, version, summary, settings),
+        text=text,
+        body={**_body(record, version, summary, settings), "text": text},
     )
 
 
@@ -161,7 +162,6 @@ def _body(
         "links": {
             name: link_to(settings, record.id, version.name, file) for name, file in files.items()
         },
-        "text": "\n".join(_sentences(record, version, summary, settings)),
     }
 
 

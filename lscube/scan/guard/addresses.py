@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from lscube.scan.guard.hosts import check_ip, ip_of, listed, refused
+from lscube.scan.guard.hosts import check_ip, ip_of, listed, port_of, refused
 from lscube.settings.scan_rules import AllowSettings
 
 LONGEST = 4096
@@ -131,7 +131,7 @@ def _check_bucket(href: str, parts: SplitResult, allowed: AllowSettings) -> None
 
 def _check_host(href: str, parts: SplitResult, allowed: AllowSettings) -> None:
     host = (parts.hostname or "").lower()
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    port = port_of(parts)
     ip = ip_of(host)
     if ip is None and not _NAME.fullmatch(host) and not listed(host, port, allowed.hosts):
         raise refused(href, "its host is not written plainly, or no full name")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
@@ -32,8 +33,7 @@ def parse_json(content: bytes, origin: str, limits: LimitSettings) -> Any:
     SourceError
         It is no JSON.
     """
-    if len(content) > limits.feed_bytes:
-        raise too_much(origin, f"{len(content):,} bytes", f"{limits.feed_bytes:,}")
+    _check_size(content, origin, limits)
     try:
         document = json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant)
     except RecursionError:
@@ -57,16 +57,21 @@ def parse_xml(content: bytes, origin: str, limits: LimitSettings) -> Element:
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import fromstring
 
-    if len(content) > limits.feed_bytes:
-        raise too_much(origin, f"{len(content):,} bytes", f"{limits.feed_bytes:,}")
+    _check_size(content, origin, limits)
     try:
         root: Element = fromstring(content, forbid_dtd=True)
     except DefusedXmlException:
         raise _unreadable(origin, "XML without a document type", "it has one") from None
     except (ParseError, ValueError, LookupError) as error:
         raise _unreadable(origin, "XML", str(error)) from None
-    _check_tree(root, origin, limits)
+    for _ in _levels(root, iter, "elements", origin, limits):
+        pass
     return root
+
+
+def _check_size(content: bytes, origin: str, limits: LimitSettings) -> None:
+    if len(content) > limits.feed_bytes:
+        raise too_much(origin, f"{len(content):,} bytes", f"{limits.feed_bytes:,}")
 
 
 def check_extent(document: Any, origin: str, limits: LimitSettings) -> None:
@@ -77,15 +82,9 @@ def check_extent(document: Any, origin: str, limits: LimitSettings) -> None:
     RefusedError
         There is more than the limits allow.
     """
-    level, depth, values = [document], 0, 0
-    while level:
-        depth, values = depth + 1, values + len(level)
-        if depth > limits.depth or values > limits.values:
-            found = f"{values:,} values, {depth} levels deep"
-            raise too_much(origin, found, f"{limits.values:,}, {limits.depth} levels deep")
+    for level in _levels(document, _inside, "values", origin, limits):
         if not all(math.isfinite(value) for value in level if isinstance(value, float)):
             raise too_much(origin, "a number without end", "finite ones")
-        level = [inner for value in level for inner in _inside(value)]
 
 
 def number(value: Any) -> float | None:
@@ -112,14 +111,22 @@ def _inside(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else ()
 
 
-def _check_tree(root: Element, origin: str, limits: LimitSettings) -> None:
+def _levels(
+    root: Any,
+    inside: Callable[[Any], Iterable[Any]],
+    word: str,
+    origin: str,
+    limits: LimitSettings,
+) -> Iterator[list[Any]]:
+    """What is in a document, level by level, as far as the limits let it go."""
     level, depth, values = [root], 0, 0
     while level:
         depth, values = depth + 1, values + len(level)
         if depth > limits.depth or values > limits.values:
-            found = f"{values:,} elements, {depth} levels deep"
+            found = f"{values:,} {word}, {depth} levels deep"
             raise too_much(origin, found, f"{limits.values:,}, {limits.depth} levels deep")
-        level = [child for element in level for child in element]
+        yield level
+        level = [inner for value in level for inner in inside(value)]
 
 
 def _no_constant(name: str) -> Any:

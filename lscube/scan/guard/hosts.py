@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
+from urllib.parse import SplitResult, urlsplit
 
 from lscube.catalog import unsigned
 from lscube.errors import RefusedError
@@ -97,6 +98,18 @@ def refused(address: str, why: str) -> RefusedError:
     return RefusedError(
         f"Expected an address that the scan may use, got {shown}, but {why}; see [allow]."
     )
+
+
+def port_of(parts: SplitResult) -> int:
+    """The port of an address on the web, named or not."""
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def proxy_for(address: str, allowed: AllowSettings) -> str | None:
+    """The proxy that an address is reached by; none where `allow.hosts` names its host."""
+    parts = urlsplit(address)
+    direct = listed(str(parts.hostname), port_of(parts), allowed.hosts)
+    return None if direct else allowed.proxy
 
 
 def listed(host: str, port: int, entries: Sequence[str]) -> bool:

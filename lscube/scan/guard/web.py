@@ -14,7 +14,6 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import NewConnectionError
@@ -24,7 +23,7 @@ from lscube.catalog import Patience
 from lscube.catalog.web import PASSING, FetchError, fetch_bytes, plain_reason
 from lscube.scan.guard.addresses import check_address
 from lscube.scan.guard.bounds import Budget
-from lscube.scan.guard.hosts import Resolve, addresses_of, listed, refused, system_addresses
+from lscube.scan.guard.hosts import Resolve, addresses_of, proxy_for, refused, system_addresses
 from lscube.scan.guard.timing import TimedAdapter, plain_session
 from lscube.scan.hazard import Fetch
 from lscube.settings.scan_rules import AllowSettings, LimitSettings
@@ -98,11 +97,10 @@ class _GuardedAdapter(TimedAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Send one request."""
-        allowed, parts = self._allowed, urlsplit(str(request.url))
-        check_address(str(request.url), allowed)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        direct = allowed.proxy is None or listed(str(parts.hostname), port, allowed.hosts)
-        kwargs["proxies"] = {} if direct else dict.fromkeys(("http", "https"), allowed.proxy)
+        address = str(request.url)
+        check_address(address, self._allowed)
+        proxy = proxy_for(address, self._allowed)
+        kwargs["proxies"] = {} if proxy is None else dict.fromkeys(("http", "https"), proxy)
         return super().send(request, *args, **kwargs)
 
 

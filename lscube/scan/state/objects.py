@@ -8,8 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from lscube.mapping.places import reached
-from lscube.mapping.places.lease import Timing, leased, object_store
-from lscube.mapping.places.objects import ObjectPrefix
+from lscube.mapping.places.lease import Timing, leased, mark_of, object_store
 from lscube.scan.hazard import Hazard
 from lscube.scan.record import (
     EventRecord,
@@ -31,7 +30,6 @@ class ObjectState:
     def __init__(self, address: str, timing: Timing = Timing()) -> None:
         self._address, self._timing = address.rstrip("/"), timing
         self._store = object_store(self._address)
-        self._place = ObjectPrefix(self._address, timing)
 
     def tell(self, hazard: Hazard) -> None:
         """Take a hazard, unless a later state of it is known."""
@@ -72,19 +70,19 @@ class ObjectState:
 
     def forget(self, event: str) -> None:
         """Remove an event's hazard and record."""
-        with reached(self._place):
+        with reached(self._address):
             self._store.delete([f"{HAZARDS}/{event}.json", f"{RECORDS}/{event}.json"])
 
     @contextmanager
     def held(self, event: str) -> Iterator[None]:
         """Hold an event's lease; of a scan that was killed it is taken over once it is stale."""
         stack = ExitStack()
-        with reached(self._place):
+        with reached(self._address):
             stack.enter_context(leased(f"{self._address}/{LOCKS}/{event}", self._timing))
         try:
             yield
         finally:
-            with reached(self._place):
+            with reached(self._address):
                 stack.close()
 
     def note(self, name: str) -> str | None:
@@ -94,14 +92,14 @@ class ObjectState:
 
     def set_note(self, name: str, text: str) -> None:
         """Note a text."""
-        with reached(self._place):
+        with reached(self._address):
             self._store.put(f"{NOTES}/{name}.json", json.dumps(text).encode())
 
     def close(self) -> None:
         """Nothing to do."""
 
     def _all(self, kind: str) -> Iterator[tuple[str, bytes]]:
-        with reached(self._place):
+        with reached(self._address):
             keys = sorted(entry["path"] for page in self._store.list(f"{kind}/") for entry in page)
         for key in keys:
             found = self._get(key)
@@ -109,24 +107,20 @@ class ObjectState:
                 yield key.rpartition("/")[2].removesuffix(".json"), found[0]
 
     def _get(self, key: str) -> tuple[bytes, Mark] | None:
-        with reached(self._place):
+        with reached(self._address):
             try:
                 found = self._store.get(key)
             except FileNotFoundError:
                 return None
-            return bytes(found.bytes()), _mark(found.meta)
+            return bytes(found.bytes()), mark_of(found.meta)
 
     def _put(self, key: str, content: bytes, mark: Mark) -> Mark | None:
         """Put an object in place of one with this mark; None where another was faster."""
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
-        with reached(self._place):
+        with reached(self._address):
             try:
                 mode: Any = "create" if mark is None else mark
-                return _mark(self._store.put(key, content, mode=mode))
+                return mark_of(self._store.put(key, content, mode=mode))
             except (AlreadyExistsError, PreconditionError, FileNotFoundError):
                 return None
-
-
-def _mark(answer: Any) -> dict[str, str]:
-    return {name: answer[name] for name in ("e_tag", "version") if answer.get(name) is not None}
