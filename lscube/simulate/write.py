@@ -132,7 +132,8 @@ def write_catalog(path: Path, items: list[pystac.Item]) -> None:
         own.set_self_href(str(path.with_name("items.json")))
         own.make_asset_hrefs_absolute()
         catalog.add_item(own)
-    catalog.normalize_hrefs(str(path.parent))
+    # With a slash: pystac takes a last name with a dot for a file.
+    catalog.normalize_hrefs(f"{path.parent}/")
     catalog.make_all_asset_hrefs_relative()
     catalog.save(pystac.CatalogType.SELF_CONTAINED)
 
