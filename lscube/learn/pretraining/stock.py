@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from lscube import terrain
 from lscube.errors import InventoryError
 from lscube.files import appearing
+from lscube.learn.chips import FULL_SCALE, Chips
 from lscube.learn.pretraining.filling import Spots, draw_spots, fill, widened
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from lscube.learn.chips import FULL_SCALE, Chips
 
 Bytes = NDArray[np.uint8]
 
