@@ -1,10 +1,8 @@
-"""The notebook: clean as committed, and executed on a small event."""
+"""The notebooks: clean as committed, and the longer one executed on a small event."""
 
 import ast
-import base64
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,89 +11,94 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
 
 from lscube.demo import demo_job
 from lscube.grid import Bounds
 from lscube.learn import TrainedEvent
 from lscube.probabilities import Calibration
 from lscube.simulate import SimulatedEvent, SimulationSettings, simulate_event
+from tests.notebooks import DEMO, PIPELINES, Notebook, broken_links, images_of, quiet, text_of
 from tests.test_mapping import save_tiny
 
-ROOT = Path(__file__).parents[1]
-PATH = ROOT / "pipelines" / "map_new_area.ipynb"
+__all__ = ["quiet"]
+
 SMALL = SimulationSettings(shape=(256, 288))
 
-
-def read_notebook() -> nbformat.NotebookNode:
-    return nbformat.reads(PATH.read_text(encoding="utf-8"), as_version=4)
-
-
-NOTEBOOK = read_notebook()
-CODE = {cell.id: cell.source for cell in NOTEBOOK.cells if cell.cell_type == "code"}
+MAP = Notebook("map_new_area.ipynb")
+FIRST = Notebook("first_hour.ipynb")
 NAMES = {
-    *("MODEL", "SOURCE", "AOI", "EVENT_ID", "EVENT_TIME", "OUT"),
-    *("RESOLUTION", "INVENTORY", "PLAN", "SETTINGS"),
+    MAP: {
+        *("MODEL", "SOURCE", "AOI", "EVENT_ID", "EVENT_TIME", "OUT"),
+        *("RESOLUTION", "INVENTORY", "PLAN", "SETTINGS"),
+    },
+    FIRST: {
+        *("MODEL", "SOURCE", "AOI", "EVENT_ID", "EVENT_TIME", "OUT"),
+        *("INVENTORY", "OUTLINED", "SCORED", "REFERENCE_IS", "SETTINGS"),
+    },
 }
 
-
-def parameters() -> dict[str, Any]:
-    """The defaults; each is a plain value."""
-    given = {}
-    for statement in ast.parse(CODE["parameters"]).body:
-        assert isinstance(statement, ast.Assign)
-        (target,) = statement.targets
-        given[target.id] = ast.literal_eval(statement.value)
-    return given
+every = pytest.mark.parametrize("notebook", NAMES, ids=lambda notebook: notebook.path.stem)
 
 
-def test_it_is_a_notebook_without_traces_of_a_run():
-    nbformat.validate(NOTEBOOK)
-    assert (NOTEBOOK.nbformat, NOTEBOOK.nbformat_minor) == (4, 5)
-    assert NOTEBOOK.metadata.kernelspec.name == "python3"
-    for cell in NOTEBOOK.cells:
+def test_there_are_no_others():
+    assert set(PIPELINES.glob("*.ipynb")) == {notebook.path for notebook in NAMES}
+
+
+@every
+def test_it_is_a_notebook_without_traces_of_a_run(notebook):
+    content = notebook.content
+    nbformat.validate(content)
+    assert (content.nbformat, content.nbformat_minor) == (4, 5)
+    assert content.metadata.kernelspec.name == "python3"
+    for cell in content.cells:
         assert set(cell.metadata) <= {"tags"}, cell.id
         if cell.cell_type == "code":
             assert cell.outputs == [], cell.id
             assert cell.execution_count is None, cell.id
     # As Jupyter writes it, so that a change shows as such.
-    assert PATH.read_text(encoding="utf-8") == nbformat.writes(NOTEBOOK) + "\n"
+    assert notebook.path.read_text(encoding="utf-8") == nbformat.writes(content) + "\n"
 
 
-def test_parameters_are_assigned_in_their_cell_alone():
-    tagged = [cell.id for cell in NOTEBOOK.cells if "parameters" in cell.metadata.get("tags", [])]
+@every
+def test_parameters_are_assigned_in_their_cell_alone(notebook):
+    cells = notebook.content.cells
+    tagged = [cell.id for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     assert tagged == ["parameters"]
-    assert set(parameters()) == NAMES
+    assert set(notebook.parameters) == NAMES[notebook]
     used = set()
-    for name, source in CODE.items():
+    for name, source in notebook.code.items():
         names = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)]
         if name != "parameters":
-            assert not {node.id for node in names if isinstance(node.ctx, ast.Store)} & NAMES, name
+            stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+            assert not stored & NAMES[notebook], name
             used |= {node.id for node in names}
-    assert used >= NAMES
+    assert used >= NAMES[notebook]
 
 
-def test_defaults_are_those_of_the_demo():
-    scenes = PATH.parent / "../demo/scenes"
+@every
+def test_defaults_are_those_of_the_demo(notebook):
     event = SimulatedEvent(
-        *(scenes / name for name in ("items.json", "inventory.gpkg", "area.geojson"))
+        *(DEMO / name for name in ("items.json", "inventory.gpkg", "area.geojson"))
     )
-    demo, given = demo_job(event, SimulationSettings()), parameters()
+    demo, given = demo_job(event, SimulationSettings()), notebook.parameters
     assert (given["EVENT_ID"], given["EVENT_TIME"]) == (demo.event.id, demo.event.time)
-    assert given["RESOLUTION"] == demo.area.resolution
-    paths = [PATH.parent / given[name] for name in ("SOURCE", "INVENTORY", "AOI")]
+    paths = [PIPELINES / given[name] for name in ("SOURCE", "INVENTORY", "AOI")]
     assert paths == [event.items, event.inventory, event.area]
-    assert given["MODEL"] == "../demo/model"
-    settings = given["SETTINGS"]
-    assert tuple(settings["train"]["area"]) == demo.train.area
-    assert tuple(settings["evaluate"]["area"]) == demo.evaluate.area
-    assert settings["evaluate"]["reference_is"] == demo.evaluate.reference_is
+    if notebook is MAP:
+        assert given["RESOLUTION"] == demo.area.resolution
+        assert given["MODEL"] == "../demo/model"
+        learnt, scored = given["SETTINGS"]["train"]["area"], given["SETTINGS"]["evaluate"]["area"]
+        reference = given["SETTINGS"]["evaluate"]["reference_is"]
+    else:
+        assert given["MODEL"] == "standard"
+        learnt, scored, reference = (given[name] for name in ("OUTLINED", "SCORED", "REFERENCE_IS"))
+    assert (tuple(learnt), tuple(scored)) == (demo.train.area, demo.evaluate.area)
+    assert reference == demo.evaluate.reference_is
 
 
-def test_cells_are_short_and_use_what_is_public():
-    for name, source in CODE.items():
+@every
+def test_cells_are_short_and_use_what_is_public(notebook):
+    for name, source in notebook.code.items():
         assert len(source.splitlines()) <= 32, name
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Attribute | ast.ImportFrom):
@@ -103,57 +106,9 @@ def test_cells_are_short_and_use_what_is_public():
                 assert not any(word.startswith("_") for word in words), (name, words)
 
 
-def test_links_lead_somewhere():
-    text = "\n".join(cell.source for cell in NOTEBOOK.cells if cell.cell_type == "markdown")
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
-    assert len(links) >= 3
-    for link in links:
-        path, _, anchor = link.partition("#")
-        target = (PATH.parent / path).read_text(encoding="utf-8")
-        headings = re.findall(r"^#+ (.*)$", target, flags=re.MULTILINE)
-        assert not anchor or anchor in {heading.lower().replace(" ", "-") for heading in headings}
-
-
-class ThisPython(AsyncKernelManager):
-    """A kernel of the Python that runs the tests, reachable from this machine alone."""
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        return KernelSpec(argv=argv, display_name="this Python", language="python")
-
-    def _ip_default(self) -> str:
-        return "127.0.0.1"
-
-
-def execute(folder: Path, given: dict[str, Any]) -> dict[str, list[nbformat.NotebookNode]]:
-    """Run all cells with other parameters; the outputs of each code cell."""
-    notebook = read_notebook()
-    (cell,) = (cell for cell in notebook.cells if cell.id == "parameters")
-    cell.source = "\n".join(f"{name} = {value!r}" for name, value in given.items())
-    client = NotebookClient(
-        notebook,
-        timeout=120,
-        kernel_manager_class=ThisPython,
-        resources={"metadata": {"path": str(folder)}},
-    )
-    client.execute()
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    return {cell.id: cell.outputs for cell in code}
-
-
-def text_of(outputs: list[nbformat.NotebookNode]) -> str:
-    """What was printed, and the plain form of what was shown."""
-    return "\n".join(
-        output.text if output.output_type == "stream" else output.data.get("text/plain", "")
-        for output in outputs
-    )
-
-
-def images_of(outputs: list[nbformat.NotebookNode]) -> list[bytes]:
-    shown = [output.data for output in outputs if "data" in output]
-    return [base64.b64decode(data["image/png"]) for data in shown if "image/png" in data]
+@every
+def test_links_lead_somewhere(notebook):
+    assert broken_links(notebook) == []
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +138,7 @@ def given(folder) -> dict[str, Any]:
     job = demo_job(event, SMALL)
     save_model_of_the_west(folder / "model", job.train.area)
     return {
-        **parameters(),
+        **MAP.parameters,
         "MODEL": "model",
         "SOURCE": "scenes/items.json",
         "AOI": "scenes/area.geojson",
@@ -198,18 +153,8 @@ def given(folder) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def quiet(tmp_path_factory):
-    """Jupyter's own files lie in a folder of the tests, and nobody's start-up files are run."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR"):
-            patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
-        patch.setenv("JUPYTER_PLATFORM_DIRS", "1")
-        yield
-
-
-@pytest.fixture(scope="module")
 def ran(folder, given, quiet):
-    return execute(folder, given)
+    return MAP.execute(folder, given)
 
 
 def test_every_cell_runs_and_nothing_is_warned_of(ran):
@@ -262,7 +207,7 @@ def test_it_scores_the_map_with_the_inventory(ran, folder):
 def test_run_again_without_an_inventory_it_opens_its_map(ran, folder, given):
     store = folder / "out" / "probability.zarr"
     before = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
-    again = execute(folder, {**given, "INVENTORY": None})
+    again = MAP.execute(folder, {**given, "INVENTORY": None})
     assert "regions" not in text_of(again["predict"]).splitlines()[0]
     assert "is not known" in text_of(again["evaluate"])
     assert {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()} == before
