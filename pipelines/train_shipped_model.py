@@ -21,13 +21,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("curriculum", type=Path, help="TOML file with [stock] and [school]")
     parser.add_argument("--chips", type=Path, required=True, help="folder with the NPZ files")
     parser.add_argument("--twins", type=Path, required=True, help="folder of simulated twins")
+    parser.add_argument("--from", dest="parent", type=Path, help="saved model to begin from")
     parser.add_argument("--out", type=Path, required=True, help="folder to make")
     parser.add_argument("--test", action="store_true", help="score on the test data; do so once")
     options = parser.parse_args(argv)
     try:
         curriculum = load_curriculum(options.curriculum)
         stocks = shipping.prepare(curriculum, options.chips, options.twins, options.out)
-        models = shipping.train(curriculum, stocks, options.out, print)
+        models = shipping.train(curriculum, stocks, options.out, print, options.parent)
         for model in models:
             print(f"{model.folder.name}: threshold {model.card.threshold:g}, {model.card.scores}")
         if options.test:

@@ -103,8 +103,23 @@ def test_a_part_of_a_network_is_no_beginning(made, tmp_path):
         )
 
 
-def test_the_shipped_curriculum_is_valid_and_keeps_events_apart():
-    said = load_curriculum(PIPELINES / "configs" / "shipped.toml")
+def test_a_school_begins_with_what_another_learnt(made):
+    from lscube.learn.backend import keras
+    from lscube.learn.pretraining.schooling import Desk
+    from lscube.learn.pretraining.stock import read_stock
+
+    policy = keras.config.dtype_policy()
+    stock, parent = read_stock(made / "out" / "stock-train.npz"), made / "out" / "standard"
+    school = load_curriculum(made / "curriculum.toml").school
+    begun = Desk(stock, stock, (), school, parent).network.get_weights()
+    keras.config.set_dtype_policy(policy)
+    learnt = open_network(load_model(parent)).get_weights()
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(begun, learnt, strict=True))
+
+
+@pytest.mark.parametrize("name", ["shipped", "shipped-second"])
+def test_the_shipped_curriculum_is_valid_and_keeps_events_apart(name):
+    said = load_curriculum(PIPELINES / "configs" / f"{name}.toml")
     letters = [
         {name[0] for name in part}
         for part in (said.stock.training, said.stock.validation, said.stock.test)

@@ -16,7 +16,7 @@ import xarray as xr
 
 from lscube.errors import InventoryError, ModelError
 from lscube.grid import resolution_of
-from lscube.learn.bundle import LoadedModel, check_room, load_model, open_network, save_model
+from lscube.learn.bundle import LoadedModel, check_room, load_model, save_model
 from lscube.learn.card import Card, TrainedEvent, commit, versions
 from lscube.learn.chips import FULL_SCALE, ChipPatches, Chips
 from lscube.learn.patches import BlockCache, EventPatches, JoinedPatches, PatchSource
@@ -321,6 +321,7 @@ def _run(task: _Task, work: Work, folder: Path, parent: Path | None, say: Say) -
     from lscube.learn.network import build_network
     from lscube.learn.reader import Reader
     from lscube.learn.state import load_state, save_state
+    from lscube.learn.training import adopt_weights
 
     settings = task.settings
     precision = choose_policy(settings.precision, gpus(), processor_flags())
@@ -346,7 +347,7 @@ def _run(task: _Task, work: Work, folder: Path, parent: Path | None, say: Say) -
         )
         network = build_network(*shape)
         if parent is not None:
-            _adopt(network, parent)
+            adopt_weights(network, parent)
         history = train(
             network,
             seen,
@@ -364,27 +365,6 @@ def _run(task: _Task, work: Work, folder: Path, parent: Path | None, say: Say) -
     save_model(plain, folder, card, history, lambda part: _add_pictures(part, task, history, work))
     shutil.rmtree(work.folder, ignore_errors=True)
     return load_model(folder)
-
-
-def _adopt(network: Any, parent: Path) -> None:
-    """Begin from a saved model's weights."""
-    found = load_model(parent)
-    card = found.card
-    if card.head != "main":
-        raise ModelError(
-            f"Expected a whole network at {parent} to begin from, but it ends at half resolution; begin from "
-            'the one that it is a part of (for "light": "standard").'
-        )
-    theirs = open_network(found).get_weights()
-    ours = network.get_weights()
-    if [value.shape for value in theirs] != [value.shape for value in ours]:
-        raise ModelError(
-            f"Expected a model of the same network at {parent} to begin from, but it looks at "
-            f"{', '.join(card.branches)} with bands ({', '.join(card.pre_bands)}) and "
-            f"({', '.join(card.post_bands)}) at width {card.width:g}; set train.branches, bands and "
-            "train.width like that."
-        )
-    network.set_weights(theirs)
 
 
 def _scores(tally: Any, history: list[dict[str, float]]) -> tuple[float, dict[str, float]]:

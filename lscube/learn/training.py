@@ -1,11 +1,14 @@
-"""What is trained: augmentation, the network, and the loss over its five outputs."""
+"""What is trained: augmentation, the network, what it begins from, and the loss over its five outputs."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from lscube.errors import ModelError
 from lscube.learn.augment import Augmentation
 from lscube.learn.backend import keras
+from lscube.learn.bundle import load_model, open_network
 from lscube.learn.losses import LOSS_WEIGHTS, LandslideLoss
 
 
@@ -89,3 +92,30 @@ def jit() -> bool | str:
     needs it.
     """
     return False if keras.backend.backend() == "tensorflow" else "auto"
+
+
+def adopt_weights(network: Any, parent: Path) -> None:
+    """Give a network the weights of a saved model, to begin from.
+
+    Raises
+    ------
+    ModelError
+        The parent is another network, or ends at half resolution.
+    """
+    found = load_model(parent)
+    card = found.card
+    if card.head != "main":
+        raise ModelError(
+            f"Expected a whole network at {parent} to begin from, but it ends at half resolution; begin from "
+            'the one that it is a part of (for "light": "standard").'
+        )
+    theirs = open_network(found).get_weights()
+    ours = network.get_weights()
+    if [value.shape for value in theirs] != [value.shape for value in ours]:
+        raise ModelError(
+            f"Expected a model of the same network at {parent} to begin from, but it looks at "
+            f"{', '.join(card.branches)} with bands ({', '.join(card.pre_bands)}) and "
+            f"({', '.join(card.post_bands)}) at width {card.width:g}; set train.branches, bands and "
+            "train.width like that."
+        )
+    network.set_weights(theirs)

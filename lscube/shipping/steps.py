@@ -60,19 +60,40 @@ def _without(chips: Chips, names: Sequence[str]) -> Chips:
 
 
 def train(
-    curriculum: Curriculum, stocks: tuple[Stock, Stock], out: Path, say: Say
+    curriculum: Curriculum,
+    stocks: tuple[Stock, Stock],
+    out: Path,
+    say: Say,
+    parent: Path | None = None,
 ) -> tuple[LoadedModel, ...]:
-    """Train a network; write it, and the part that ends at half resolution, with their cards."""
+    """Train a network; write it, and the part that ends at half resolution, with their cards.
+
+    Parameters
+    ----------
+    curriculum, stocks
+        How, and from what `prepare` made.
+    out
+        Folder for the models' folders.
+    say
+        Told of each examination.
+    parent
+        Folder of a saved model to begin from.
+
+    Raises
+    ------
+    ModelError
+        The parent is another network.
+    """
     from lscube.learn.pretraining.schooling import Desk
 
     learnt, held = stocks
     exams = standard_exams(held)
-    desk = Desk(learnt, held, exams, curriculum.school)
+    desk = Desk(learnt, held, exams, curriculum.school, parent)
     desk.train(say)
     models = []
     for name, half in NAMES.items():
         width = curriculum.school.width
-        model = write_model(desk.network, out / name, width, learnt.window, half)
+        model = write_model(desk.network, out / name, width, learnt.window, half, parent)
         tallies = validate(model, held, [exam for exam in exams if exam.counts])
         card = settle_card(model.card, tallies)
         write_card(model.folder, card)

@@ -17,7 +17,9 @@ from lscube.settings import BRANCHES
 _BANDS = ("red", "green", "blue")
 
 
-def write_model(network: Any, folder: Path, width: float, window: int, half: bool) -> LoadedModel:
+def write_model(
+    network: Any, folder: Path, width: float, window: int, half: bool, parent: Path | None = None
+) -> LoadedModel:
     """Write a network's weights and a card that says what they are; what is measured comes later.
 
     Parameters
@@ -30,6 +32,8 @@ def write_model(network: Any, folder: Path, width: float, window: int, half: boo
         The network's width, and the edge of the patches that it was trained on.
     half
         Leave out what is at full resolution, so that it ends with the output "deep_2".
+    parent
+        Folder of the model that it began from.
     """
     from lscube.learn.network import stopped_at_half
 
@@ -47,6 +51,7 @@ def write_model(network: Any, folder: Path, width: float, window: int, half: boo
         width=width,
         head="deep_2" if half else "main",
         optional_branches=("pre", "topography"),
+        parent=load_model(parent).card.sha256 if parent else "",
         versions=versions(),
         commit=commit(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from lscube.learn.pretraining.bank import Bank
 from lscube.learn.pretraining.exams import Exam, marks, sit
 from lscube.learn.pretraining.recipe import Draws, draw, epoch_steps
 from lscube.learn.pretraining.stock import Stock
-from lscube.learn.training import TrainingModel, compile_for_training, jit
+from lscube.learn.training import TrainingModel, adopt_weights, compile_for_training, jit
 from lscube.settings import School, TrainSettings
 
 Say = Callable[[dict[str, Any]], object]
@@ -43,14 +44,25 @@ class Desk:
         To be examined with.
     school
         The network's width and dropout, schedule, recipe and seed.
+    parent
+        Folder of a saved model to begin from.
     """
 
-    def __init__(self, stock: Stock, held: Stock, exams: Sequence[Exam], school: School) -> None:
+    def __init__(
+        self,
+        stock: Stock,
+        held: Stock,
+        exams: Sequence[Exam],
+        school: School,
+        parent: Path | None = None,
+    ) -> None:
         keras.utils.set_random_seed(school.seed)
         keras.config.set_dtype_policy(school.precision)
         self.stock, self.held, self.exams, self.school = stock, held, exams, school
         settings = TrainSettings(width=school.width, dropout=school.dropout, l2=0.0)
         self.network = build_network(3, 3, school.resolution, settings)
+        if parent is not None:
+            adopt_weights(self.network, parent)
         self.model = BankedModel(self.network, Bank(stock, school.seed))
         compile_for_training(self.model, _optimizer(school))
         self.model.optimizer.build(self.network.trainable_variables)
