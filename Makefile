@@ -22,10 +22,10 @@ assets:
 demo: $(STAMP)
 	$(BIN)/lscube demo --out demo --overwrite
 
-# Files of tests run side by side; each keeps to one process.
-JOBS ?= 2
+# Files of tests run side by side; each keeps to one process. More than two cores have, as many tests wait.
+JOBS ?= 3
 test: $(STAMP)
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

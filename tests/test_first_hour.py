@@ -57,6 +57,7 @@ def test_it_maps_learns_and_maps_again(ran, folder):
     out = folder / "out"
     model, tuned = load_model(folder / "model"), load_model(out / "tuned")
     assert tuned.card.parent == model.card.sha256
+    assert (tuned.card.width, tuned.card.window) == (model.card.width, model.card.window)
     patches = tuned.card.events[0].patches
     assert f"learnt from {patches['training_kept']} patches" in text_of(ran["tune"])
     first, second = (open_map(out / name)["probability"] for name in ("first.zarr", "second.zarr"))

@@ -425,14 +425,20 @@ def test_another_folders_files_are_not_taken_for_an_interrupted_training(tmp_pat
 
 
 def test_several_events_are_learnt_together_from_a_saved_model(trained, tmp_path):
-    """Combined learning and fine-tuning: one epoch at rate 0 leaves the parent's weights alone."""
+    """Combined learning and fine-tuning: one epoch at rate 0 leaves the parent's weights alone.
+
+    Width and window are not given: they are the parent's.
+    """
     cube, labels = make_cube(80, 100, seed=5)
     events = [event(), event(id="second", cube=cube, labels=labels)]
-    still = SETTINGS.model_copy(update={"learning_rate": 1e-30, "epochs": 1, "l2": 0.0})
+    given = SETTINGS.model_dump(include=SETTINGS.model_fields_set - {"width", "window"})
+    still = TrainSettings(**{**given, "learning_rate": 1e-30, "epochs": 1, "l2": 0.0})
     said = []
     model = fit(events, tmp_path / "model", still, parent=trained[0].folder, say=said.append)
     assert [learnt.id for learnt in model.card.events] == ["test", "second"]
     assert model.card.parent == trained[0].card.sha256
+    assert (model.card.width, model.card.window) == (SETTINGS.width, SETTINGS.window)
+    assert (still.width, still.window) != (SETTINGS.width, SETTINGS.window)
     assert [line for line in said if line.startswith("Reading")] == [
         "Reading test",
         "Reading second",

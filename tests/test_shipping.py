@@ -67,6 +67,14 @@ def test_two_models_with_cards_come_out(made):
         assert set(alone.intervals) >= {"mcc", "recall"}
         assert 0 <= alone.scores["calibration_error"] < 1
         assert "twins, without terrain" in card.evaluations
+        alone = card.evaluations["twin of cotabato-2019"]
+        assert alone == card.evaluations["twins"]  # the only one to test with
+        learnt, twin, held = card.events
+        assert learnt.patches == {"training_kept": 11, "validation_kept": 12}
+        assert (twin.sources, held.sources) == (("D",), ("E",))
+        assert held.labels.endswith("validation alone")
+        assert card.data
+        assert card.limits
     windows = np.zeros((1, 7, 64, 64), np.float32)
     assert light.predict(windows).shape == (1, 64, 64)
 

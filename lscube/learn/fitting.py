@@ -88,7 +88,8 @@ def fit(
     settings
         Network, patches and schedule; `area` is each event's own.
     parent
-        Folder of a saved model to begin from (fine-tuning), of the same network.
+        Folder of a saved model to begin from (fine-tuning), of the same network: its width, window,
+        branches and bands are taken where `settings` were made without them.
     say
         Told what is being done, and a line per epoch.
 
@@ -110,6 +111,7 @@ def fit(
     check_room(folder)
     from lscube.learn import backend  # noqa: F401  (before hours of reading: is Keras there?)
 
+    settings = _like(parent, settings)
     bands, resolution = _common(events)
     chosen = settings.model_copy(
         update={
@@ -167,6 +169,7 @@ def fit_chips(
     """
     check_room(folder)
     bands = ("red", "green", "blue")
+    settings = _like(parent, settings)
     _check_chips(training, validation, settings)
     chosen = settings.model_copy(update={"pre_bands": None, "post_bands": bands})
     sides = {"training": ChipPatches(training), "validation": ChipPatches(validation)}
@@ -194,6 +197,23 @@ def fit_chips(
     )
     task = _Task(sides["training"], sides["validation"], (event,), (), bands, resolution, chosen)
     return _run(task, work, folder, parent, say)
+
+
+def _like(parent: Path | None, settings: TrainSettings) -> TrainSettings:
+    """With those of the network that a training begins from, where none are given."""
+    if parent is None:
+        return settings
+    card = load_model(parent).card
+    theirs = {
+        "width": card.width,
+        "window": card.window,
+        "branches": card.branches,
+        "pre_bands": card.pre_bands or None,
+        "post_bands": card.post_bands or None,
+    }
+    given = settings.model_fields_set
+    new = {name: value for name, value in theirs.items() if name not in given}
+    return settings.model_copy(update=new)
 
 
 def _common(events: Sequence[TrainingEvent]) -> tuple[tuple[str, ...], float]:

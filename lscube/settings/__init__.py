@@ -36,6 +36,7 @@ from lscube.settings.scenes import SourceSettings as SourceSettings
 from lscube.settings.schooling import Curriculum as Curriculum
 from lscube.settings.schooling import Recipe as Recipe
 from lscube.settings.schooling import School as School
+from lscube.settings.schooling import StockSettings as StockSettings
 from lscube.settings.schooling import load_curriculum as load_curriculum
 from lscube.settings.training import BRANCHES as BRANCHES
 from lscube.settings.training import Branch as Branch

@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from lscube.learn import Chips, LoadedModel, read_chips
+from lscube.learn import Card, Chips, LoadedModel, read_chips
 from lscube.learn.bundle import write_card
 from lscube.learn.pretraining.exams import standard_exams
 from lscube.learn.pretraining.stock import Stock, read_stock
 from lscube.settings import Curriculum
 from lscube.shipping.appraisal import appraise, settle_card, validate
 from lscube.shipping.sources import Twins, make_stock
+from lscube.shipping.words import DATA, LIMITS, trained_on
 from lscube.shipping.writing import write_model
+from lscube.simulate.twins import TWINS
 
 NAMES = {"standard": False, "light": True}
 """Models that are made, and whether they end at half resolution."""
@@ -95,10 +97,22 @@ def train(
         width = curriculum.school.width
         model = write_model(desk.network, out / name, width, learnt.window, half, parent)
         tallies = validate(model, held, [exam for exam in exams if exam.counts])
-        card = settle_card(model.card, tallies)
+        card = settle_card(_described(model.card, curriculum, stocks), tallies)
         write_card(model.folder, card)
         models.append(replace(model, card=card))
     return tuple(models)
+
+
+def _described(card: Card, curriculum: Curriculum, stocks: tuple[Stock, Stock]) -> Card:
+    """With what it was made from."""
+    changes = {
+        "events": trained_on(curriculum.stock, *stocks),
+        "data": DATA,
+        "limits": LIMITS,
+        "seed": curriculum.school.seed,
+        "precision": curriculum.school.precision,
+    }
+    return card.model_copy(update=changes)
 
 
 def test(
@@ -107,15 +121,17 @@ def test(
     """Score on what neither training nor choice has seen; the scores go into the cards."""
     said = curriculum.stock
     lenders = read_chips(chips / "train.npz")
-    stock = make_stock(
-        read_chips(chips / "test.npz"),
-        Twins(said.test, twins, said.twins),
-        said.seed + 2,
-        lenders,
-    )
+    seed = said.seed + 2
+    everything = Twins(said.test, twins, said.twins)
+    stock = make_stock(read_chips(chips / "test.npz"), everything, seed, lenders)
+    asked = [(exam.name, stock, exam) for exam in standard_exams(stock)]
+    for name in said.test:
+        alone = make_stock(None, replace(everything, names=(name,)), seed)
+        whole = next(exam for exam in standard_exams(alone) if exam.name == "twins")
+        asked.append((f"twin of {TWINS[name[0]].event_id}", alone, whole))
     done = []
     for model in models:
-        found = {exam.name: appraise(model, stock, exam) for exam in standard_exams(stock)}
+        found = {name: appraise(model, patches, exam) for name, patches, exam in asked}
         card = model.card.model_copy(update={"evaluations": found})
         write_card(model.folder, card)
         done.append(replace(model, card=card))

@@ -1,0 +1,57 @@
+"""What a card of a shipped model says that no program can find out."""
+
+from __future__ import annotations
+
+from lscube.learn.card import TrainedEvent
+from lscube.learn.pretraining.stock import Stock
+from lscube.settings import StockSettings
+from lscube.simulate.twins import TWINS
+
+DATA = (
+    "Landslide4Sense chips (Ghorbanzadeh et al. 2022, doi:10.1109/TGRS.2022.3215209), red, green and "
+    "blue after events, with masks drawn by people; they came by way of a public repository that has no"
+    " licence of its own; Landslide4Sense's own repository is MIT. Two of the 1385 training chips are "
+    "left out because they resembled the Iburi image most.",
+    "The chips' images before the event were made: landslides filled from the same chip's stable "
+    "ground. There is no real image before an event in the training data.",
+    "Simulated twins of the paper's areas (lscube.simulate.twins, BSD-3-Clause like lscube): places "
+    "like A, B and D for training, C for validation, E, F and G for test.",
+    "Terrain beside chips is that of twins, lent. Nothing else was pretrained on.",
+)
+"""Where the data come from, and their licences as far as known."""
+
+LIMITS = (
+    "A real pair of images with masks drawn by people: none was at hand. On the Iburi pair (top of "
+    "atmosphere, autumn against spring) see docs/model.md.",
+    "Brown vegetation, low sun, snow, fields after harvest, fresh river gravel.",
+    "Sensors other than Sentinel-2, resolutions other than 10 m, bands other than red, green and blue.",
+    "Real terrain: the slopes that it learnt from are simulated, or another place's.",
+    "Landslides of a few pixels, and any that trees hide.",
+)
+"""What the models were not tested on."""
+
+
+def trained_on(said: StockSettings, learnt: Stock, held: Stock) -> tuple[TrainedEvent, ...]:
+    """The chips and twins that patches were cut from."""
+    chips = TrainedEvent(
+        id="landslide4sense",
+        sources=("train.npz", "validation.npz"),
+        labels="masks of the chips, drawn by people",
+        patches={
+            "training_kept": int((learnt.own < 0).sum()),
+            "validation_kept": int((held.own < 0).sum()),
+        },
+    )
+    parts = (("", said.training), ("; validation alone", said.validation))
+    return (
+        chips,
+        *(
+            TrainedEvent(
+                id=f"{TWINS[letter].event_id}-twin",
+                sources=tuple(name for name in names if name.startswith(letter)),
+                labels=f"simulated inventory{role}",
+            )
+            for role, names in parts
+            for letter in dict.fromkeys(name[0] for name in names)
+        ),
+    )
