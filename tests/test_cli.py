@@ -10,6 +10,7 @@ import pytest
 from lscube.cli import main
 from lscube.cube import read_cube
 from lscube.cube.masks import Reason
+from lscube.settings import make_job
 from tests.scenes import EVENT_TIME, NORTH, WEST, degrees, inner_area, simple_event
 
 
@@ -237,6 +238,18 @@ def test_job_files_start_paths_from_the_data_folder(given, tmp_path, capsys):
     capsys.readouterr()
     assert main(["search", "--job", str(folder / "job.toml")]) == 2
     assert "jobs/items.json" in error_of(capsys)
+
+
+def test_a_job_knows_what_was_given():
+    content = {
+        "event": {"id": "e", "time": "2018-09-05"},
+        "source": {"catalogs": "items.json"},
+        "train": {"epochs": 3},
+    }
+    job = make_job(content, Path("/data"))
+    assert job.source.catalogs == (Path("/data/items.json"),)
+    assert job.train.model_fields_set == {"epochs"}
+    assert job.model_fields_set == {"event", "source", "train"}
 
 
 def test_several_sources_are_asked_in_order(given, tmp_path, capsys):

@@ -108,7 +108,7 @@ def test_commands_of_the_readme(demo, monkeypatch, capsys):
             ran += 1
         else:
             assert line == ". .venv/bin/activate"
-    assert ran == 9
+    assert ran == 12
     assert Path("quicklook.png").is_file()
     (python,) = blocks("python")
     names: dict[str, object] = {}

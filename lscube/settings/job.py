@@ -40,8 +40,10 @@ def resolve_paths(value: Any, folder: Path) -> Any:
     if isinstance(value, dict):
         return {name: resolve_paths(entry, folder) for name, entry in value.items()}
     if isinstance(value, Settings):
-        names = type(value).model_fields
-        return value.model_copy(update={n: resolve_paths(getattr(value, n), folder) for n in names})
+        old = {name: getattr(value, name) for name in type(value).model_fields}
+        new = {name: resolve_paths(entry, folder) for name, entry in old.items()}
+        # What stays as it is stays a default, too: `model_fields_set` tells what was given.
+        return value.model_copy(update={n: entry for n, entry in new.items() if entry != old[n]})
     return value
 
 
