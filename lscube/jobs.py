@@ -27,7 +27,6 @@ from lscube.cube import (
     unreadable_items,
     write_cube,
 )
-from lscube.cube.masks import inside_area
 from lscube.cube.plan import DIRECT
 from lscube.cube.reading import Access
 from lscube.errors import SettingsError
@@ -45,11 +44,11 @@ from lscube.learn import (
     make_labels,
     read_chips,
 )
-from lscube.learn.splits import bounding_box, slices
 from lscube.mapping import (
     Machines,
     MapPlan,
     Running,
+    crop_to_area,
     design_map,
     map_region,
     open_map,
@@ -287,7 +286,7 @@ def plan(
 def evaluate(job: Job, store: Path | str, scores: Path, picture: Path) -> dict[str, Any]:
     """Score a map against the job's labels; write the scores and a picture."""
     settings = _labels_of(job)
-    mapped = _of_area(open_map(store))
+    mapped = crop_to_area(open_map(store))
     grid = mapped.odc.geobox
     labels = make_labels(settings, grid)
     scenes = scenes_of(job)
@@ -309,15 +308,6 @@ def evaluate(job: Job, store: Path | str, scores: Path, picture: Path) -> dict[s
     )
     write_json(scores, result)
     return result
-
-
-def _of_area(mapped: xr.Dataset) -> xr.Dataset:
-    """The part of a map that holds its area of interest: stores hold whole windows beyond it."""
-    inside = inside_area(mapped["area"].to_numpy())
-    if not inside.any():
-        return mapped
-    rows, columns = slices(bounding_box(inside))
-    return mapped.isel(y=rows, x=columns)
 
 
 def _seen(job: Job, mapped: xr.Dataset) -> npt.NDArray[np.bool_] | None:

@@ -19,6 +19,7 @@ from lscube.evaluate.cube_picture import reason_image, words
 from lscube.evaluate.picture import COLOURS as CONFUSION
 from lscube.evaluate.picture import MOST_PIXELS, confusion_image, true_colour
 from lscube.grid import bounds_of
+from lscube.mapping import crop_to_area
 
 WIDTH = 6.0
 """Inches of a panel."""
@@ -67,7 +68,7 @@ def probability(mapped: xr.Dataset) -> Figure:
         It has no probability, as a cube.
     """
     _check(mapped, ("probability",), "a map from `lscube.mapping.open_map`")
-    small = _thin(mapped[["probability"]])
+    small = _of_area(mapped, "probability")
     figure = _panels({"landslide probability": small["probability"].to_numpy()}, small)
     axes = figure.axes[0]
     axes.set_facecolor("0.7")
@@ -89,7 +90,7 @@ def observed(dataset: xr.Dataset) -> Figure:
         It is neither.
     """
     _check(dataset, ("observed",), "a cube or a map")
-    small = _thin(dataset[["observed"]])
+    small = _of_area(dataset, "observed")
     flags = small["observed"].to_numpy()
     sides = {"before": flags & 0xFF, "after": flags >> 8}
     images = {
@@ -150,6 +151,13 @@ def _check_planes(cube: xr.Dataset, planes: Mapping[str, xr.DataArray]) -> None:
                 f"Expected {name} on the cube's grid, {dict(cube['post'].sizes)}, got "
                 f"{dict(plane.sizes)} elsewhere; crop or open them alike."
             ) from None
+
+
+def _of_area(dataset: xr.Dataset, name: str) -> xr.Dataset:
+    """One variable, where the area of interest is known within it."""
+    if "area" not in dataset:
+        return _thin(dataset[[name]])
+    return crop_to_area(_thin(dataset[[name, "area"]]))
 
 
 def _thin(dataset: xr.Dataset) -> xr.Dataset:

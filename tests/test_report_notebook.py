@@ -13,7 +13,7 @@ from shapely.geometry import box, mapping
 
 import lscube
 from lscube.catalog import Scenes
-from lscube.cube.masks import Reason
+from lscube.cube.masks import AreaFlag, Reason
 from lscube.cube.pair import PairQuality
 from lscube.errors import InputError
 from lscube.evaluate.picture import COLOURS
@@ -59,6 +59,18 @@ def test_probability_is_drawn_as_it_is():
 def test_large_maps_are_thinned_out():
     figure = lscube.plot.probability(made_map(np.full((10, 3000), 0.5)))
     assert pictures(figure)[0].shape == (4, 1000)
+
+
+def test_windows_beyond_the_area_are_not_drawn():
+    mapped = made_map(np.full(SHAPE, 0.5))
+    outside = np.ones(SHAPE, np.uint8) * AreaFlag.OUTSIDE_AREA
+    outside[10:30, 20:45] = 0
+    mapped["area"] = (("y", "x"), outside)
+    figure = lscube.plot.probability(mapped)
+    assert pictures(figure)[0].shape == (20, 25)
+    west, _, _, north = figure.axes[0].images[0].get_extent()
+    assert (1000 * west, 1000 * north) == pytest.approx((WEST + 200, NORTH - 100))
+    assert pictures(lscube.plot.observed(mapped))[0].shape[:2] == (20, 25)
 
 
 def test_reasons_are_drawn_for_each_side():

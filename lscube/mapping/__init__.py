@@ -2,6 +2,7 @@
 
 from lscube.mapping.design import Design as Design
 from lscube.mapping.design import design_map as design_map
+from lscube.mapping.opening import crop_to_area as crop_to_area
 from lscube.mapping.opening import open_map as open_map
 from lscube.mapping.opening import trained_on as trained_on
 from lscube.mapping.places import Timing as Timing
@@ -22,6 +23,7 @@ __all__ = [
     "Progress",
     "Running",
     "Timing",
+    "crop_to_area",
     "design_map",
     "map_region",
     "open_map",

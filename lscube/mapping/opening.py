@@ -12,9 +12,11 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
 from lscube.cube.assemble import outside_area
+from lscube.cube.masks import inside_area
 from lscube.errors import OtherRunError, StoreError
 from lscube.grid import epsg_of, project
 from lscube.learn import TrainedEvent
+from lscube.learn.splits import bounding_box, slices
 from lscube.manifest import Manifest, differences, short
 from lscube.mapping.layout import Layout
 from lscube.mapping.ledger import Ledger
@@ -74,6 +76,21 @@ def manifest_of(dataset: xr.Dataset) -> Manifest:
 def area_of(dataset: xr.Dataset) -> shapely.Geometry:
     """A map's area of interest, in the map's CRS."""
     return project(shapely.from_wkt(manifest_of(dataset)["area"]), epsg_of(dataset.odc.geobox))
+
+
+def crop_to_area(dataset: xr.Dataset) -> xr.Dataset:
+    """The part of a map that holds its area of interest: stores hold whole windows beyond it.
+
+    Parameters
+    ----------
+    dataset
+        With the variable `area` (y, x), which is read; any part of a map, or every nth pixel of one.
+    """
+    inside = inside_area(dataset["area"].to_numpy())
+    if not inside.any():
+        return dataset
+    rows, columns = slices(bounding_box(inside))
+    return dataset.isel(y=rows, x=columns)
 
 
 def trained_on(dataset: xr.Dataset) -> tuple[TrainedEvent, ...]:
