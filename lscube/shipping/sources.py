@@ -34,7 +34,13 @@ class Twins:
     """How large they are."""
 
 
-def make_stock(chips: Chips | None, twins: Twins, seed: int, lenders: Chips | None = None) -> Stock:
+def make_stock(
+    chips: Chips | None,
+    twins: Twins,
+    seed: int,
+    lenders: Chips | None = None,
+    window: int = 128,
+) -> Stock:
     """Patches of chips, whose image before is made, and of twins of the chips' size, which lend them terrain.
 
     Parameters
@@ -47,8 +53,10 @@ def make_stock(chips: Chips | None, twins: Twins, seed: int, lenders: Chips | No
         Of filling and lending.
     lenders
         Chips whose masks lend the spots their shapes; default: `chips`.
+    window
+        Edge of the twins' patches in pixels, where there are no chips.
     """
-    window = 128 if chips is None else int(chips.masks.shape[1])
+    window = window if chips is None else int(chips.masks.shape[1])
     parts = [] if chips is None else [stock_of_chips(chips, seed, (lenders or chips).masks)]
     parts += [part for name in twins.names for part in _stocks_of(name, twins, window)]
     return lend_terrain(join(parts), 10.0, seed)

@@ -126,7 +126,7 @@ def test(
     stock = make_stock(read_chips(chips / "test.npz"), everything, seed, lenders)
     asked = [(exam.name, stock, exam) for exam in standard_exams(stock)]
     for name in said.test:
-        alone = make_stock(None, replace(everything, names=(name,)), seed)
+        alone = make_stock(None, replace(everything, names=(name,)), seed, window=stock.window)
         whole = next(exam for exam in standard_exams(alone) if exam.name == "twins")
         asked.append((f"twin of {TWINS[name[0]].event_id}", alone, whole))
     done = []

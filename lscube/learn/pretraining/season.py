@@ -14,8 +14,8 @@ STRETCH = math.log(1.4)
 """Largest gain of both images, as a logarithm: chips are stretched until their red fills 8 bits."""
 AIR = (0.3, 0.6, 1.0)
 """Of the haze's reflectance in blue, what reaches red, green and blue."""
-HAZE = 0.1
-"""Largest reflectance of haze in blue. At the top of the atmosphere clear air alone gives 0.06 to 0.08."""
+HAZE = 0.05
+"""Largest reflectance of haze in blue; images at the top of the atmosphere have it."""
 WITHERED = (0.05, 0.02, 0.015)
 """Reflectance that withered vegetation adds to green one, at most."""
 MIXING = 0.08
