@@ -22,10 +22,10 @@ assets:
 demo: $(STAMP)
 	$(BIN)/lscube demo --out demo --overwrite
 
-# Files of tests run side by side; each keeps to one process. More than two cores have, as many tests wait.
-JOBS ?= 3
+# Files of tests run side by side; each keeps to one process.
+JOBS ?= 2
 test: $(STAMP)
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
