@@ -16,6 +16,15 @@ from nbclient import NotebookClient
 PIPELINES = Path(__file__).parents[1] / "pipelines"
 DEMO = PIPELINES / "../demo/scenes"
 
+SMALL_EVENT = {
+    "MODEL": "model",
+    "SOURCE": "scenes/items.json",
+    "AOI": "scenes/area.geojson",
+    "OUT": "out",
+    "INVENTORY": "scenes/inventory.gpkg",
+}
+"""Parameters for an event simulated in the folder `scenes`, and a model beside it."""
+
 
 class Notebook:
     """One of `pipelines`, as committed."""

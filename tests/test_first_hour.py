@@ -12,7 +12,7 @@ from lscube.demo import demo_job
 from lscube.learn import load_model
 from lscube.mapping import open_map
 from lscube.simulate import SimulationSettings, simulate_event
-from tests.notebooks import Notebook, images_of, quiet, text_of
+from tests.notebooks import SMALL_EVENT, Notebook, images_of, quiet, text_of
 from tests.test_mapping import save_tiny
 
 __all__ = ["quiet"]
@@ -34,11 +34,7 @@ def given(folder) -> dict[str, Any]:
     save_tiny(folder / "model")
     return {
         **FIRST.parameters,
-        "MODEL": "model",
-        "SOURCE": "scenes/items.json",
-        "AOI": "scenes/area.geojson",
-        "OUT": "out",
-        "INVENTORY": "scenes/inventory.gpkg",
+        **SMALL_EVENT,
         "OUTLINED": list(job.train.area),
         "SCORED": list(job.evaluate.area),
         "SETTINGS": {

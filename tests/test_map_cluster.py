@@ -18,6 +18,7 @@ from lscube.cluster import connect
 from lscube.errors import ClusterError
 from lscube.mapping import Running, map_region
 from lscube.settings import ClusterSettings
+from tests.clusters import wait_for
 from tests.map_job import CARD, SETTINGS, StandIn, job, run
 from tests.scenes import EVENT_TIME, inner_area, simple_event
 from tests.test_map_runs import content
@@ -164,6 +165,14 @@ def has_scenes_open():
     return any(link.suffix == ".tif" for link in links)
 
 
+def map_watched(made, folder, store, watch, in_flight=3):
+    """Map slowly enough for what `watch` does on the way."""
+    scenes, grid = job(folder)
+    running = Running(made.client, in_flight=in_flight, watch=watch)
+    model = StandIn(CARD, folder, pause=0.05)
+    map_region(scenes, grid, model, store, settings=SETTINGS, running=running)
+
+
 def test_killed_workers_do_not_matter(cluster, folder, whole, tmp_path):
     made = cluster()
     killed = []
@@ -175,11 +184,8 @@ def test_killed_workers_do_not_matter(cluster, folder, whole, tmp_path):
             made.workers.pop(0).wait()
             made.add_worker()
 
-    scenes, grid = job(folder)
     store = tmp_path / "map.zarr"
-    running = Running(made.client, in_flight=3, watch=watch)
-    model = StandIn(CARD, folder, pause=0.05)
-    map_region(scenes, grid, model, store, settings=SETTINGS, running=running)
+    map_watched(made, folder, store, watch)
     assert killed == [2, 5, 9]
     assert content(store) == whole
 
@@ -193,28 +199,18 @@ def test_results_that_die_with_their_workers_are_computed_again(cluster, folder,
         states = [state for state in made.client.futures.values() if state.status == "pending"]
         if lost or not states:
             return
-        wait_until(lambda: all(state.status == "finished" for state in states))
+        wait_for(lambda: all(state.status == "finished" for state in states))
         for worker in made.workers:
             worker.send_signal(signal.SIGKILL)
             worker.wait()
-        wait_until(lambda: all(state.status == "lost" for state in states))
+        wait_for(lambda: all(state.status == "lost" for state in states))
         lost.extend(states)
         made.add_worker()
 
-    scenes, grid = job(folder)
     store = tmp_path / "map.zarr"
-    running = Running(made.client, in_flight=3, watch=watch)
-    model = StandIn(CARD, folder, pause=0.05)
-    map_region(scenes, grid, model, store, settings=SETTINGS, running=running)
+    map_watched(made, folder, store, watch)
     assert lost
     assert content(store) == whole
-
-
-def wait_until(true, seconds=60):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_without_its_scheduler_a_run_ends_and_can_be_resumed(cluster, folder, whole, tmp_path):
@@ -225,13 +221,10 @@ def test_without_its_scheduler_a_run_ends_and_can_be_resumed(cluster, folder, wh
             made.scheduler.kill()
             made.scheduler.wait()
 
-    scenes, grid = job(folder)
     store = tmp_path / "map.zarr"
-    model = StandIn(CARD, folder, pause=0.05)
     before = time.monotonic()
-    running = Running(made.client, in_flight=2, watch=watch)
     with pytest.raises(ClusterError, match=r"scheduler .* is gone"):
-        map_region(scenes, grid, model, store, settings=SETTINGS, running=running)
+        map_watched(made, folder, store, watch, in_flight=2)
     assert time.monotonic() - before < 60
     log = tmp_path / "log"
     run(folder, store, log)

@@ -17,7 +17,16 @@ from lscube.grid import Bounds
 from lscube.learn import TrainedEvent
 from lscube.probabilities import Calibration
 from lscube.simulate import SimulatedEvent, SimulationSettings, simulate_event
-from tests.notebooks import DEMO, PIPELINES, Notebook, broken_links, images_of, quiet, text_of
+from tests.notebooks import (
+    DEMO,
+    PIPELINES,
+    SMALL_EVENT,
+    Notebook,
+    broken_links,
+    images_of,
+    quiet,
+    text_of,
+)
 from tests.test_mapping import save_tiny
 
 __all__ = ["quiet"]
@@ -139,11 +148,7 @@ def given(folder) -> dict[str, Any]:
     save_model_of_the_west(folder / "model", job.train.area)
     return {
         **MAP.parameters,
-        "MODEL": "model",
-        "SOURCE": "scenes/items.json",
-        "AOI": "scenes/area.geojson",
-        "OUT": "out",
-        "INVENTORY": "scenes/inventory.gpkg",
+        **SMALL_EVENT,
         "SETTINGS": {
             "predict": {"core": 64, "margin": 32, "engine": "keras", "precision": "float32"},
             "train": {"area": list(job.train.area)},
