@@ -11,7 +11,9 @@ from rasterio.windows import Window
 
 from lscube.cube.encoding import (
     HIGHEST,
+    LEAST,
     LOWEST,
+    MOST,
     Encoding,
     Header,
     Kind,
@@ -29,9 +31,6 @@ Gaps = npt.NDArray[np.bool_]
 
 SATURATED_VALUE = np.float32(1e30)
 """Reflectance of a saturated pixel while it is resampled: what has a share of it stays above all others."""
-
-UNTOLD = 10.0
-"""Median reflectance of a block above which the scale must be wrong, where nobody told or looked at it."""
 
 
 def decide(kind: Kind, stated: Stated, header: Header, known: Radiometry | None) -> Encoding:
@@ -73,10 +72,7 @@ def read_values(
         A number occurs that cannot be what it is said to be.
     """
     numbers = source.read(band, window=window)
-    values = decode(numbers, mask_of(source, band, window, encoding.validity), encoding)
-    if encoding.untold:
-        _check_untold(values, encoding)
-    return values
+    return decode(numbers, mask_of(source, band, window, encoding.validity), encoding)
 
 
 def mask_of(
@@ -135,19 +131,8 @@ def decode(numbers: Pixels, mask: Pixels | None, encoding: Encoding) -> Pixels:
     if encoding.saturated is not None:
         values[numbers == encoding.saturated] = SATURATED_VALUE
     values[gaps] = np.nan
-    if encoding.kind == "elevation":
-        _check_ground(values, gaps, encoding)
+    _drop_beyond(values, encoding)
     return values
-
-
-def _check_untold(values: Pixels, encoding: Encoding) -> None:
-    """Refuse a block of real numbers that are no reflectance, though nobody told another scale."""
-    known = values[np.isfinite(values)]
-    if known.size and (middle := float(np.median(known))) > UNTOLD:
-        raise SceneError(
-            f"Expected reflectance (0 to 1) in {encoding.name}, found {middle:g} at the median of a block "
-            "and no scale told by file or item; set cube.scale, as a number or by item id."
-        )
 
 
 def _scaled(numbers: Pixels, encoding: Encoding) -> npt.NDArray[np.float32]:
@@ -176,14 +161,34 @@ def _classes(numbers: Pixels, gaps: Gaps, encoding: Encoding) -> Pixels:
     return classes
 
 
-def _check_ground(values: npt.NDArray[np.float32], gaps: Gaps, encoding: Encoding) -> None:
-    """Refuse a surface model with what no ground has: void that nobody tells of, or a wrong scale."""
+def _drop_beyond(values: npt.NDArray[np.float32], encoding: Encoding) -> None:
+    """Make values that cannot be measured NaN: filling that nobody tells of, or all of them by a wrong scale.
+
+    Single ones are no measurement. Of ground, and of reflectance that nobody looked at before, they are
+    refused: there may be more of them.
+    """
+    ground = encoding.kind == "elevation"
+    setting, unit = ("cube.elevation_", " m") if ground else ("cube.", "")
+    low, high = (LOWEST, HIGHEST) if ground else (LEAST, MOST)
+    if _within(encoding, low, high):
+        return
     with np.errstate(invalid="ignore"):
-        strange = (values < LOWEST) | (values > HIGHEST)
-    if strange.any():
+        strange: Gaps = (values < low) | ((values > high) & (values < SATURATED_VALUE))
+    if strange.any() and (ground or not encoding.looked):
         worst = float(values[strange][0])
         raise SceneError(
-            f"Expected elevations from {LOWEST:g} to {HIGHEST:,.0f} m in {encoding.name}, found {worst:g} m "
-            f"({encoding.reason}; {encoding.validity.reason}); set cube.elevation_nodata if it is no data, "
-            "or cube.elevation_scale to the metres per number."
+            f"Expected {encoding.kind} from {low:g} to {high:g}{unit} in {encoding.name}, found "
+            f"{worst:g}{unit} ({encoding.reason}; {encoding.validity.reason}); set {setting}nodata if it is "
+            f"no data, or {setting}scale to what one number is."
         )
+    values[strange] = np.nan
+
+
+def _within(encoding: Encoding, low: float, high: float) -> bool:
+    """Whether all numbers of the type are within bounds anyway."""
+    dtype = np.dtype(encoding.validity.header.dtype)
+    if dtype.kind == "f":
+        return False
+    limits = np.iinfo(dtype)
+    ends = (number * encoding.scale + encoding.offset for number in (limits.min, limits.max))
+    return all(low <= end <= high for end in ends)

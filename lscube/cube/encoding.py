@@ -33,6 +33,10 @@ TYPES = (
 SATURATED = 65535.0
 """Digital number of a saturated pixel of Sentinel-2."""
 
+LEAST, MOST = -0.25, 7.0
+"""Reflectance that single pixels have: too much is taken off of dark ones, and digital numbers of
+Sentinel-2 end at 6.55. What lies beyond is no measurement."""
+
 LOWEST, HIGHEST = -500.0, 9000.0
 """Metres between which ground lies: the Dead Sea's shore is at -430, Everest at 8,849."""
 
@@ -198,15 +202,15 @@ class Encoding:
     """Reflectance, or metres, at number 0."""
     reason: str = ""
     """Why, in words."""
-    untold: bool = False
-    """Whether real numbers were taken for reflectance although nobody told, or looked at, their scale."""
+    looked: bool = False
+    """Whether a sample of the numbers looked like what they are taken for."""
 
     @property
     def saturated(self) -> float | None:
         """The number of a saturated pixel, if there is one."""
         spoken_for = SATURATED in self.validity.nodata
-        dtype = self.validity.header.dtype
-        found = self.kind == "reflectance" and dtype == "uint16" and not spoken_for
+        narrow = self.validity.header.dtype in ("uint8", "int8", "int16", "float16")
+        found = self.kind == "reflectance" and not spoken_for and not narrow
         return SATURATED if found else None
 
 

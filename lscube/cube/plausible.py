@@ -24,6 +24,9 @@ BRIGHTEST = 1.5
 """Reflectance that half of a scene does not exceed: fresh snow and clouds reach 1.0, on slopes that face
 the sun 1.3."""
 
+GLARING = 3.0
+"""Reflectance that the brightest hundredth of a scene begins below: clouds and glint reach 2."""
+
 FAINTEST = 0.003
 """Reflectance that the brightest hundredth of a scene reaches: clear deep water has 0.005 in red."""
 
@@ -87,6 +90,8 @@ def check_reflectance(name: str, numbers: Sequence[float], radiometry: Radiometr
         seen = f"{middle:.4g} at the median (at most {BRIGHTEST:g} expected)"
     elif bright < FAINTEST:
         seen = f"{bright:.2g} for the brightest hundredth (at least {FAINTEST:g} expected)"
+    elif bright > GLARING:
+        seen = f"{bright:.4g} for the brightest hundredth (at most {GLARING:g} expected)"
     else:
         return
     raise SceneError(

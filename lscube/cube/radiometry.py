@@ -165,7 +165,7 @@ def decide_reflectance(stated: Stated, header: Header, known: Radiometry | None)
         found.scale,
         found.offset,
         found.reason,
-        untold=known is None and _real(header),
+        looked=known is not None,
     )
 
 

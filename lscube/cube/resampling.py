@@ -230,14 +230,14 @@ def _nearest(numbers: Pixels, y: npt.NDArray[np.float64], x: npt.NDArray[np.floa
 
 
 def _bilinear(values: Pixels, y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]) -> Pixels:
-    """Weighted mean of the valid ones of four pixels; none where the gaps weigh more than half."""
+    """Weighted mean of the valid ones of four pixels; none where the nearest is a gap, as in GDAL's warp."""
     gaps = np.isnan(values)
     if not gaps.any():
         return _along(_along(values, y, 0), x, 1)
     mean = _along(_along(np.where(gaps, np.float32(0), values), y, 0), x, 1)
     weight = _along(_along((~gaps).astype(np.float32), y, 0), x, 1)
-    enough = weight >= 0.5
-    return np.where(enough, mean / np.where(enough, weight, 1), np.float32(np.nan))
+    known = _nearest(~gaps, y, x)
+    return np.where(known, mean / np.where(known, weight, 1), np.float32(np.nan))
 
 
 def _along(values: Pixels, centres: npt.NDArray[np.float64], axis: int) -> Pixels:
