@@ -433,7 +433,8 @@ def possible(encoding: Encoding) -> bool:
     if masked:
         return encoding.driver == "GTiff"
     assert encoding.nodata is not None
-    if not encoding.validity and encoding.nodata in (255, 65535):
+    untold = not encoding.validity or (encoding.validity == "item" and "nodata" in encoding.item)
+    if untold and encoding.nodata in (255, 65535):
         return False  # looks like snow, or saturated
     if not whole:
         return True
