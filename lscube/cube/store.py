@@ -7,6 +7,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from lscube.attributes import with_attributes
 from lscube.errors import StoreError
 from lscube.files import appearing
 
@@ -47,7 +48,7 @@ def read_cube(path: Path) -> xr.Dataset:
         raise StoreError(
             f"Expected a cube at {path}, but it cannot be opened ({error}); write one with `lscube cube`."
         ) from None
-    return cube
+    return with_attributes(cube)
 
 
 def storable(dataset: xr.Dataset) -> xr.Dataset:

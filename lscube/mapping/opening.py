@@ -11,6 +11,7 @@ import xarray as xr
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
+from lscube.attributes import content, with_attributes
 from lscube.cube.assemble import outside_area
 from lscube.cube.masks import inside_area
 from lscube.errors import OtherRunError, StoreError
@@ -41,7 +42,7 @@ def prepare(
     dataset, encoding = template
     ledger = Ledger.open(target.store)
     if ledger is not None:
-        check_same(str(place), dataset.attrs[MANIFEST], manifest_in(target.store, str(place)))
+        check_same(str(place), manifest_of(dataset), manifest_in(target.store, str(place)))
         return
     # Without a ledger nothing was done yet: at most a template that was cut short.
     place.clear()
@@ -69,7 +70,7 @@ def check_same(name: str, ours: Manifest, theirs: Manifest) -> None:
 
 def manifest_of(dataset: xr.Dataset) -> Manifest:
     """What determines a map's pixels."""
-    manifest: Manifest = dataset.attrs[MANIFEST]
+    manifest: Manifest = content(dataset.attrs[MANIFEST])
     return manifest
 
 
@@ -228,4 +229,4 @@ def _open(store: Store, name: str) -> xr.Dataset:
         raise StoreError(
             f"Expected a map at {name}, found a store that lscube did not write; {_ADVICE}."
         )
-    return dataset
+    return with_attributes(dataset)
