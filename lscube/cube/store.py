@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import xarray as xr
 
 from lscube.attributes import with_attributes
 from lscube.errors import StoreError
-from lscube.files import appearing
+from lscube.files import appearing_folder
 
 
 def write_cube(cube: xr.Dataset, path: Path) -> None:
@@ -27,8 +26,7 @@ def write_cube(cube: xr.Dataset, path: Path) -> None:
         raise StoreError(
             f"Expected no file at {path}, found one; remove it or choose another name."
         )
-    with appearing(path) as partial:
-        shutil.rmtree(partial, ignore_errors=True)
+    with appearing_folder(path) as partial:
         storable(cube).to_zarr(partial.absolute(), zarr_format=3, consolidated=False)
 
 

@@ -15,6 +15,7 @@ from lscube.attributes import content, with_attributes
 from lscube.cube.assemble import outside_area
 from lscube.cube.masks import inside_area
 from lscube.errors import OtherRunError, StoreError
+from lscube.files import PARTIAL
 from lscube.grid import epsg_of, project
 from lscube.learn import TrainedEvent
 from lscube.learn.splits import bounding_box, slices
@@ -22,7 +23,6 @@ from lscube.manifest import Manifest, differences, short
 from lscube.mapping.layout import Layout
 from lscube.mapping.ledger import Ledger
 from lscube.mapping.places import Folder, Place, Target, place_of, reached
-from lscube.mapping.places.folder import PARTIAL
 from lscube.mapping.store import MANIFEST
 
 
