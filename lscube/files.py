@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,31 +15,34 @@ from typing import Any
 
 from lscube.errors import StoreError
 
+PARTIAL = ".partial"
+"""Ending of names of what is not finished."""
+
 
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
     """Give a name to write to; what is there in the end gets the name `path`.
+
+    It lies in a folder of this writer's own: of several that write one file at once, the last wins.
 
     Raises
     ------
     StoreError
         The file cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(path)
+        with _own_folder(path) as own:
+            yield own / path.name
+            (own / path.name).replace(path)
     except OSError as error:
         raise cannot_write(path, error) from None
-    finally:
-        if partial.is_file():
-            partial.unlink()
 
 
 @contextmanager
 def appearing_folder(folder: Path) -> Iterator[Path]:
     """Give a folder to write to; in the end it gets the name `folder`, or, after a failure, is removed.
+
+    It lies beside `folder` and is this writer's own: of several that make one at once, the first wins.
 
     Raises
     ------
@@ -45,20 +51,80 @@ def appearing_folder(folder: Path) -> Iterator[Path]:
     """
     if folder.exists():
         raise _taken(folder)
-    part = None
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        yield part
-        part.chmod(0o755)
-        part.rename(folder)
+        with _own_folder(folder) as own:
+            yield own
+            own.rename(folder)
     except OSError as error:
-        if part is not None and folder.exists():
-            raise _taken(folder) from None
-        raise cannot_write(folder, error) from None
+        raise (_taken(folder) if folder.exists() else cannot_write(folder, error)) from None
+
+
+@contextmanager
+def _own_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder beside `path`, locked, and gone in the end; what killed writers left goes first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ours = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}{re.escape(PARTIAL)}")
+    for left in path.parent.iterdir():
+        if ours.fullmatch(left.name):
+            _remove_if_left(left)
+    own, handle = _make_own(path)
+    try:
+        yield own
     finally:
-        if part is not None:
-            shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(own, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _make_own(path: Path) -> tuple[Path, int | None]:
+    """A folder, and the handle that holds its lock; None on a file system without locks."""
+    while True:
+        own = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
+        own.mkdir()
+        try:
+            return own, lock_folder(own)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # another writer took it, not locked yet, for one that was left
+        except OSError:
+            return own, None
+
+
+def _remove_if_left(own: Path) -> None:
+    """Remove another writer's folder, unless that lives or cannot be asked."""
+    try:
+        handle = lock_folder(own)
+    except OSError:
+        return
+    shutil.rmtree(own, ignore_errors=True)
+    os.close(handle)
+
+
+def lock_folder(folder: Path) -> int:
+    """Take the operating system's lock (`flock`) on a folder, which ends with the process, however that ends.
+
+    Returns
+    -------
+    int
+        Handle that holds it until it is closed.
+
+    Raises
+    ------
+    BlockingIOError
+        Another process holds it, or has just put another folder there.
+    OSError
+        The folder is gone, or its file system has no locks.
+    """
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(handle).st_ino != folder.stat().st_ino:
+            raise BlockingIOError
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
 
 
 def _taken(folder: Path) -> StoreError:

@@ -14,10 +14,11 @@ PACKAGE = Path(lscube.__file__).parent
 # Every room may use these; they import nothing of lscube but each other.
 FOUNDATION = {
     *("drawing", "errors", "settings", "files", "scores", "probabilities", "manifest", "markup"),
-    *("redaction", "logs", "metrics", "machine"),
+    *("redaction", "logs", "metrics", "machine", "attributes"),
 }
 
 ROOMS = {
+    "attributes": set(),
     "errors": set(),
     "settings": set(),
     "files": set(),

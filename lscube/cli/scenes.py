@@ -51,6 +51,7 @@ def cube(given: JobOptions, out: Path, picture: Path | None, cluster: ClusterOpt
       lscube cube --source items.json --aoi area.geojson --event-time 2018-09-06 --out cube.zarr
     """
     from lscube import jobs
+    from lscube.attributes import content
     from lscube.cube import describe_pair
 
     job = given.make()
@@ -58,8 +59,9 @@ def cube(given: JobOptions, out: Path, picture: Path | None, cluster: ClusterOpt
         made, quality, lost = jobs.make_cube(job, out, client)
     rows, columns = made["elevation"].shape
     click.echo(f"Wrote {out}: {rows} x {columns} pixels of {', '.join(made['band'].values)}")
-    for note in (*made.attrs["pre_radiometry"], *made.attrs["post_radiometry"]):
-        click.echo(f"  {note}")
+    for side in ("pre", "post"):
+        for note in content(made.attrs[f"{side}_radiometry"]):
+            click.echo(f"  {note}")
     for line in describe_pair(quality):
         click.echo(f"  {line}")
     if picture:

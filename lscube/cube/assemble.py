@@ -15,6 +15,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 from shapely.geometry.base import BaseGeometry
 
+from lscube.attributes import content, with_attributes
 from lscube.catalog import Scenes
 from lscube.cube.composite import DATE, NO_DATE, NONE, REASON, UNREADABLE, Packed
 from lscube.cube.masks import AreaFlag, area_attributes, observed_attributes, reason_table
@@ -114,7 +115,7 @@ def open_part(plan: CubePlan, grid: GeoBox, chunks: Chunks | None = None) -> xr.
     )
     for variable in cube.data_vars.values():
         variable.attrs["grid_mapping"] = "spatial_ref"
-    return cube
+    return with_attributes(cube)
 
 
 def _even_chunks(grid: GeoBox, size: int) -> Chunks:
@@ -246,7 +247,7 @@ def unreadable_items(dataset: xr.Dataset) -> dict[str, list[str]]:
     named = {}
     for side in dataset["side"].values.tolist():
         indices = np.unique(dataset["unreadable"].sel(side=side).values)
-        ids = [dataset.attrs[f"{side}_items"][index] for index in indices.tolist() if index >= 0]
-        if ids:
+        items = content(dataset.attrs[f"{side}_items"])
+        if ids := [items[index] for index in indices.tolist() if index >= 0]:
             named[str(side)] = ids
     return named

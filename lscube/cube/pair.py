@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from lscube.attributes import content
 from lscube.cube.masks import inside_area
 from lscube.cube.shift import Shift, chip_shift, combine_shifts
 from lscube.markup import bullets
@@ -101,11 +102,15 @@ def measure_pair(cube: xr.Dataset) -> PairQuality:
     shift = combine_shifts(shifts)
     step_x, step_y = _step(cube, "x"), _step(cube, "y")
     length = None if shift is None else math.hypot(shift.rows, shift.columns)
-    sun = _sun_difference(cube.attrs.get("pre_sun", ()), cube.attrs.get("post_sun", ()))
+    said = {
+        name: content(cube.attrs.get(name, ()))
+        for name in ("pre_sun", "post_sun", "pre_levels", "post_levels")
+    }
+    sun = _sun_difference(said["pre_sun"], said["post_sun"])
     warnings = (
         *_clear_warnings(clear[2]),
         *_shift_warnings(shift, length, len(places), len(shifts)),
-        *_level_warnings(cube.attrs.get("pre_levels", ()), cube.attrs.get("post_levels", ())),
+        *_level_warnings(said["pre_levels"], said["post_levels"]),
     )
     return PairQuality(
         *clear,

@@ -8,6 +8,7 @@ from typing import Any
 from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
+from lscube.attributes import attributes
 from lscube.catalog import Scenes
 from lscube.cube.notes import surface_notes
 from lscube.cube.plan import Described, Reading, describe_side, describe_surface
@@ -70,7 +71,7 @@ class CubePlan:
     def attributes(self) -> dict[str, Any]:
         """Attributes of the cube."""
         event = self.scenes.event
-        return {
+        said = {
             "event_id": event.id,
             "event_time": f"{event.start:%Y-%m-%dT%H:%M:%SZ}",
             "event_end": f"{event.end:%Y-%m-%dT%H:%M:%SZ}",
@@ -81,6 +82,7 @@ class CubePlan:
             "shift": list(self.reading.shift),
             "notes": list(self.scenes.notes),
         }
+        return attributes(said)
 
 
 def plan_cube(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import xarray as xr
 
+from lscube.attributes import with_attributes
 from lscube.errors import StoreError
-from lscube.files import appearing
+from lscube.files import appearing_folder
 
 
 def write_cube(cube: xr.Dataset, path: Path) -> None:
@@ -26,8 +26,7 @@ def write_cube(cube: xr.Dataset, path: Path) -> None:
         raise StoreError(
             f"Expected no file at {path}, found one; remove it or choose another name."
         )
-    with appearing(path) as partial:
-        shutil.rmtree(partial, ignore_errors=True)
+    with appearing_folder(path) as partial:
         storable(cube).to_zarr(partial.absolute(), zarr_format=3, consolidated=False)
 
 
@@ -47,7 +46,7 @@ def read_cube(path: Path) -> xr.Dataset:
         raise StoreError(
             f"Expected a cube at {path}, but it cannot be opened ({error}); write one with `lscube cube`."
         ) from None
-    return cube
+    return with_attributes(cube)
 
 
 def storable(dataset: xr.Dataset) -> xr.Dataset:

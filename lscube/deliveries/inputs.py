@@ -12,6 +12,7 @@ import requests
 import xarray as xr
 
 from lscube import jobs
+from lscube.attributes import content
 from lscube.catalog import Scenes, Sign, find_band, find_classification, find_elevation, sign_href
 from lscube.catalog.unsigning import unsigned_content
 from lscube.errors import LscubeError, SceneError
@@ -37,7 +38,7 @@ def scenes_of_map(job: Job, mapped: xr.Dataset, outside: jobs.Outside = jobs.OUT
     """
     scenes = jobs.scenes_of(job, outside)
     for side in ("pre", "post", "dsm"):
-        theirs = {str(item) for item in mapped.attrs[f"{side}_items"]}
+        theirs = {str(item) for item in content(mapped.attrs[f"{side}_items"])}
         ours = {item.id for item in getattr(scenes, side)}
         if ours != theirs:
             raise SceneError(

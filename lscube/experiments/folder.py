@@ -12,7 +12,7 @@ from typing import Any
 from lscube.errors import StoreError
 from lscube.experiments.areas import Area
 from lscube.experiments.design import ModelPlan
-from lscube.files import cannot_write, write_json
+from lscube.files import PARTIAL, cannot_write, write_json
 from lscube.manifest import Manifest, differences, short
 from lscube.settings import Experiment, Job
 
@@ -81,7 +81,7 @@ def check_place(root: Path) -> None:
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
-        others = [path for path in root.iterdir() if path.suffix != ".partial"]
+        others = [path for path in root.iterdir() if path.suffix != PARTIAL]
         tempfile.TemporaryDirectory(dir=root).cleanup()
     except OSError as error:
         raise cannot_write(root, error) from None

@@ -17,6 +17,7 @@ import odc.geo.xr  # noqa: F401 - registers the .odc accessor
 import xarray as xr
 
 from lscube import jobs
+from lscube.attributes import content
 from lscube.cube import read_cube, unreadable_items
 from lscube.errors import InventoryError, LscubeError, SourceError, StoreError
 from lscube.evaluate.blocks import block_counts
@@ -221,7 +222,7 @@ def _events(making: Making, area: str, resolution: float, all_pairs: bool) -> li
             labels=make_labels(job.labels, cube.odc.geobox),
             split=job.split,
             area=job.train.area,
-            sources=tuple(cube.attrs["pre_items"]) + tuple(cube.attrs["post_items"]),
+            sources=(*content(cube.attrs["pre_items"]), *content(cube.attrs["post_items"])),
             reference=(job.labels.inventory or job.labels.raster or Path()).name,
         )
         events.append(event)

@@ -6,7 +6,6 @@ network looks at, and nothing else.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from odc.geo.geobox import GeoBox
 
 from lscube.cube.masks import usable
 from lscube.errors import InventoryError
-from lscube.files import appearing
+from lscube.files import appearing_folder
 from lscube.grid import bounds_of, epsg_of
 from lscube.learn.splits import Rect, bounding_box, make_sides, slices, within_area
 from lscube.scores import IGNORE
@@ -65,8 +64,7 @@ def write_training_store(
     place = _with_context(bounding_box(given != IGNORE), settings.window, given.shape)
     rows, columns = slices(place)
     part = cube.isel(y=rows, x=columns)
-    with appearing(path) as partial:
-        shutil.rmtree(partial, ignore_errors=True)
+    with appearing_folder(path) as partial:
         pixels = _channel_last(part, settings)
         encoding = {name: {"compressors": None} for name in pixels.data_vars}
         pixels.to_zarr(partial.absolute(), zarr_format=3, consolidated=False, encoding=encoding)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lscube.errors import StoreError
-from lscube.files import appearing, cannot_write
+from lscube.files import PARTIAL, appearing, cannot_write
 from lscube.manifest import Manifest, differences, short
 
 _PLAN = "plan.json"
@@ -57,7 +57,7 @@ def open_work(model: Path, plan: Manifest) -> Work:
         known = folder / _PLAN
         if known.exists():
             _check(folder, plan, json.loads(known.read_text(encoding="utf-8")))
-        elif any(folder.iterdir()):
+        elif any(path.suffix != PARTIAL for path in folder.iterdir()):
             raise StoreError(
                 f"Expected an interrupted training in {folder}, found other files; remove it or choose "
                 "another name for the model."

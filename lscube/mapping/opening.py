@@ -11,9 +11,11 @@ import xarray as xr
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
+from lscube.attributes import content, with_attributes
 from lscube.cube.assemble import outside_area
 from lscube.cube.masks import inside_area
 from lscube.errors import OtherRunError, StoreError
+from lscube.files import PARTIAL
 from lscube.grid import epsg_of, project
 from lscube.learn import TrainedEvent
 from lscube.learn.splits import bounding_box, slices
@@ -21,7 +23,6 @@ from lscube.manifest import Manifest, differences, short
 from lscube.mapping.layout import Layout
 from lscube.mapping.ledger import Ledger
 from lscube.mapping.places import Folder, Place, Target, place_of, reached
-from lscube.mapping.places.folder import PARTIAL
 from lscube.mapping.store import MANIFEST
 
 
@@ -41,7 +42,7 @@ def prepare(
     dataset, encoding = template
     ledger = Ledger.open(target.store)
     if ledger is not None:
-        check_same(str(place), dataset.attrs[MANIFEST], manifest_in(target.store, str(place)))
+        check_same(str(place), manifest_of(dataset), manifest_in(target.store, str(place)))
         return
     # Without a ledger nothing was done yet: at most a template that was cut short.
     place.clear()
@@ -69,7 +70,7 @@ def check_same(name: str, ours: Manifest, theirs: Manifest) -> None:
 
 def manifest_of(dataset: xr.Dataset) -> Manifest:
     """What determines a map's pixels."""
-    manifest: Manifest = dataset.attrs[MANIFEST]
+    manifest: Manifest = content(dataset.attrs[MANIFEST])
     return manifest
 
 
@@ -228,4 +229,4 @@ def _open(store: Store, name: str) -> xr.Dataset:
         raise StoreError(
             f"Expected a map at {name}, found a store that lscube did not write; {_ADVICE}."
         )
-    return dataset
+    return with_attributes(dataset)

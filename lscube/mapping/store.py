@@ -12,6 +12,7 @@ from dask.delayed import Delayed
 from odc.geo.xr import xr_coords
 from zarr.abc.store import Store
 
+from lscube.attributes import attribute
 from lscube.cube import SIDES, CubePlan
 from lscube.cube.masks import AreaFlag, Reason, area_attributes, observed_attributes
 from lscube.cube.store import storable
@@ -20,7 +21,7 @@ from lscube.mapping.layout import Layout, Region
 from lscube.settings import PredictSettings
 
 MANIFEST = "lscube_manifest"
-"""Attribute that holds what determines a map's pixels."""
+"""Attribute that holds what determines a map's pixels, as the text of its JSON."""
 
 NOT_MAPPED = 255
 """Byte of a probability that is not known."""
@@ -93,7 +94,7 @@ def make_template(
     template = xr.Dataset(
         found,
         coords={"side": list(SIDES), **xr_coords(layout.cores)},
-        attrs={**plan.attributes(), MANIFEST: manifest},
+        attrs={**plan.attributes(), MANIFEST: attribute(manifest)},
     )
     return storable(template), encoding
 

@@ -128,8 +128,6 @@ def write_cog(path: Path, mapped: xr.Dataset, name: str) -> None:
             )
         except (RasterioError, CPLE_BaseError) as error:
             raise _failed(path, error) from None
-        finally:
-            plain.unlink(missing_ok=True)
 
 
 def _failed(path: Path, error: Exception) -> StoreError:

@@ -6,10 +6,12 @@ import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 
+from lscube.attributes import attribute, content
 from lscube.errors import StoreError
 from lscube.products.portable import portable
 
@@ -53,7 +55,14 @@ async def _copy(store: Store, folder: Path) -> None:
         content = value.to_bytes()
         if path.name == _METADATA:
             said = json.loads(content)
-            said["attributes"] = portable(said.get("attributes", {}))
+            told = said.get("attributes", {})
+            said["attributes"] = {name: _portable(value) for name, value in told.items()}
             content = json.dumps(said, indent=2).encode()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+
+
+def _portable(value: Any) -> Any:
+    """An attribute without local paths, also where it is the text of a JSON."""
+    found = content(value)
+    return attribute(portable(found if isinstance(found, dict | list) else value))

@@ -101,13 +101,8 @@ class FolderHome:
     def point(self, event: str, version: str, content: dict[str, Any]) -> None:
         """Write `latest.json`, and turn the link `latest`, each at once."""
         place = self.root / "events" / event
-        link = place / ".latest.partial"
-        try:
-            link.unlink(missing_ok=True)
+        with appearing(place / "latest") as link:
             link.symlink_to(Path("versions") / version, target_is_directory=True)
-            link.replace(place / "latest")
-        except OSError as error:
-            raise cannot_write(place / "latest", error) from None
         write_json(place / LATEST, content)
 
     def publish(self, path: Path) -> None:

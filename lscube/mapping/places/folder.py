@@ -12,11 +12,8 @@ from pathlib import Path
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
-from lscube.files import cannot_write
+from lscube.files import PARTIAL, cannot_write, lock_folder
 from lscube.mapping.places.base import ZarrTarget, in_use
-
-PARTIAL = ".partial"
-"""Ending of the name of a folder in which a map is made."""
 
 
 @dataclass(frozen=True)
@@ -81,22 +78,15 @@ def only_run(folder: Path, name: str) -> Iterator[None]:
     StoreError
         Another run holds it, or the folder cannot be made.
     """
-    import fcntl
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
+        handle = lock_folder(folder)
+    except (BlockingIOError, FileNotFoundError):
+        # Held, or finished and moved in between.
+        raise in_use(name, "a process on this machine or its file system") from None
     except OSError as error:
         raise cannot_write(folder, error) from None
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Another run may have finished, and moved the folder, in between.
-            moved = os.fstat(handle).st_ino != folder.stat().st_ino
-        except (BlockingIOError, FileNotFoundError):
-            moved = True
-        if moved:
-            raise in_use(name, "a process on this machine or its file system")
         yield
     finally:
         os.close(handle)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -60,9 +57,9 @@ def write_frame(path: Path, frame: geopandas.GeoDataFrame) -> None:
         As `format_of`.
     """
     form = format_of(path)
-    with appearing(path) as partial, _named(partial, path) as own:
+    with appearing(path) as partial:
         if form == "Parquet":
-            frame.to_parquet(own, index=False)
+            frame.to_parquet(partial, index=False)
             return
         options: dict[str, Any] = {"layer": LAYER, "promote_to_multi": True}
         if form == "GeoJSON":
@@ -70,18 +67,10 @@ def write_frame(path: Path, frame: geopandas.GeoDataFrame) -> None:
             options |= {"RFC7946": "YES"}
         else:
             options |= {"geometry_type": "MultiPolygon"}
-        pyogrio.write_dataframe(frame, own, driver=form, **options)
-
-
-@contextmanager
-def _named(partial: Path, path: Path) -> Iterator[Path]:
-    """A name with the final one's ending, which GDAL asks for; what is there in the end becomes `partial`."""
-    folder = tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=partial.parent)
-    try:
-        with folder as name:
-            yield Path(name) / path.name
-            (Path(name) / path.name).replace(partial)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-        raise StoreError(
-            f"Expected to write {path}, but {str(error).splitlines()[0]}; free space or choose another place."
-        ) from None
+        try:
+            pyogrio.write_dataframe(frame, partial, driver=form, **options)
+        except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+            reason = str(error).splitlines()[0]
+            raise StoreError(
+                f"Expected to write {path}, but {reason}; free space or choose another place."
+            ) from None

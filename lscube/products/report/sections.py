@@ -7,6 +7,7 @@ from typing import Any
 
 import xarray as xr
 
+from lscube.attributes import content
 from lscube.cube import PairQuality
 from lscube.cube.pair import describe_pair
 from lscube.evaluate.cube_picture import words
@@ -176,7 +177,7 @@ def provenance_section(mapped: xr.Dataset, contents: ReportContents) -> str:
 
 def _items(mapped: xr.Dataset) -> Iterator[tuple[str, str]]:
     for side, name in (("pre", "Items before"), ("post", "Items after"), ("dsm", "Surface model")):
-        ids: Sequence[str] = mapped.attrs.get(f"{side}_items", ())
+        ids: Sequence[str] = content(mapped.attrs.get(f"{side}_items", ()))
         yield name, ", ".join(ids) or NONE
 
 

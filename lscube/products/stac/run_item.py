@@ -13,6 +13,7 @@ import shapely
 import xarray as xr
 from pystac.utils import datetime_to_str
 
+from lscube.attributes import content
 from lscube.grid import Bounds, bounds_of, epsg_of, resolution_of
 from lscube.grid.area import unwrap
 from lscube.manifest import Manifest
@@ -115,7 +116,7 @@ def _properties(
         "lscube:model_sha256": manifest["model"]["sha256"],
         "lscube:mapped_share": round(facts.mapped_share, 6),
         "lscube:pixels_sha256": facts.digests,
-        **{f"lscube:{side}_items": list(mapped.attrs[f"{side}_items"]) for side in SIDES},
+        **{f"lscube:{side}_items": content(mapped.attrs[f"{side}_items"]) for side in SIDES},
     }
 
 
