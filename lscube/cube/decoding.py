@@ -11,8 +11,10 @@ from rasterio.windows import Window
 
 from lscube.cube.encoding import (
     HIGHEST,
+    HIGHEST_CLASS,
     LEAST,
     LOWEST,
+    LOWEST_CLASS,
     MOST,
     Encoding,
     Header,
@@ -149,14 +151,15 @@ def _scaled(numbers: Pixels, encoding: Encoding) -> npt.NDArray[np.float32]:
 
 
 def _classes(numbers: Pixels, gaps: Gaps, encoding: Encoding) -> Pixels:
-    if numbers.dtype != np.uint8:
-        known = numbers[~gaps]
-        strange = known[(known < 0) | (known > 255) | (known != np.floor(known))]
-        if strange.size:
-            raise SceneError(
-                f"Expected classes (whole numbers from 0 to 255) in {encoding.name}, found {strange[0]:g}; "
-                "set source.scl_asset to the scene classification, or mend the item."
-            )
+    wrong = (numbers < LOWEST_CLASS) | (numbers > HIGHEST_CLASS)
+    if numbers.dtype.kind == "f":
+        wrong |= numbers != np.floor(numbers)
+    wrong &= ~gaps
+    if wrong.any():
+        raise SceneError(
+            "Expected Sentinel-2's scene classification (SCL, whole numbers from 0 to 11) in "
+            f"{encoding.name}, found {numbers[wrong][0]:g}; set source.scl_asset to one, or mend the item."
+        )
     classes = np.where(gaps, 0, numbers).astype(np.uint8)
     return classes
 

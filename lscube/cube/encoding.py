@@ -72,6 +72,20 @@ COUNTS = ("dn", "digital number", "digital numbers", "count", "counts", "none", 
 """Units that say nothing of reflectance."""
 
 
+LOWEST_CLASS, HIGHEST_CLASS = 0, 11
+"""Of Sentinel-2's scene classification (SCL)."""
+
+CLASS_NAMES = (
+    ("shadow", (2, 3)),
+    ("cloud", (2, 3, 7, 8, 9, 10)),
+    ("cirrus", (10,)),
+    ("snow", (11,)),
+    ("water", (6,)),
+    ("vegetation", (4, 5)),
+)
+"""Words in the names of classes, and the classes of SCL that they can stand in."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """One statement about a band's numbers."""
@@ -112,6 +126,8 @@ class Stated:
     """Who says it, and the unit."""
     types: tuple[str, ...] = ()
     """Data types."""
+    classes: tuple[tuple[int, str], ...] = ()
+    """Classes and their names in small letters, from STAC's classification extension."""
     picture: bool = False
     """Whether key or role say that it is a picture for the eye."""
     level: str | None = None
@@ -406,19 +422,21 @@ def decide_elevation(stated: Stated, header: Header) -> Encoding:
 
 
 def decide_classes(stated: Stated, header: Header) -> Encoding:
-    """Decide what a scene classification's numbers mean: themselves.
+    """Decide what a scene classification's numbers mean: themselves, whatever scale is told.
 
     Raises
     ------
     SceneError
-        A scale or offset is stated: then they are no classes.
+        The item's classes are not those of Sentinel-2's scene classification.
     """
-    claims = [*scale_claims(stated, header), *(c for c in offset_claims(stated, header) if c.value)]
-    if claims:
-        raise SceneError(
-            f"Expected classes without scale or offset in {stated.name}, got {claims[0]}; "
-            "set source.scl_asset to the scene classification, or mend the item."
-        )
+    for value, name in stated.classes:
+        known = [number for words, numbers in CLASS_NAMES for number in numbers if words in name]
+        if not LOWEST_CLASS <= value <= HIGHEST_CLASS or (known and value not in known):
+            raise SceneError(
+                f"Expected Sentinel-2's scene classification (SCL, 0 to 11) in {stated.name}, but there "
+                f"{value} is '{name}'; set source.scl_asset to an SCL, or to a name that no asset has and "
+                "give a mask (cube.mask)."
+            )
     return Encoding(stated.name, "classes", decide_validity("classes", stated, header))
 
 

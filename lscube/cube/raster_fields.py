@@ -50,6 +50,7 @@ def state_band(item: pystac.Item, band: Band, kind: Kind, settings: CubeSettings
         nodata=_numbers(item, band, "nodata", nodata, setting.replace("scale", "nodata")),
         unit=tuple((words, str(unit)) for words, unit in _stated(item, band, "unit", "unit")),
         types=tuple(str(said) for _, said in _stated(item, band, "data_type", "data_type")),
+        classes=_classes(item, band) if kind == "classes" else (),
         picture=optical and picture,
         level=level_of(item) if optical else None,
         sentinel2=_sentinel2(item) if optical else None,
@@ -62,6 +63,18 @@ def state_band(item: pystac.Item, band: Band, kind: Kind, settings: CubeSettings
 def _own(setting: float | dict[str, float] | None, item: pystac.Item) -> float | None:
     """What the settings say about an item."""
     return setting.get(item.id) if isinstance(setting, dict) else setting
+
+
+def _classes(item: pystac.Item, band: Band) -> tuple[tuple[int, str], ...]:
+    """Classes that an item states; entries that are none are passed over."""
+    classes = []
+    for _, said in _stated(item, band, "classification:classes", "classification:classes"):
+        for entry in said if isinstance(said, list) else []:
+            value = entry.get("value") if isinstance(entry, dict) else None
+            if isinstance(value, int):
+                name = entry.get("name") or entry.get("description") or entry.get("title") or ""
+                classes.append((value, str(name).lower()))
+    return tuple(classes)
 
 
 def _sentinel2(item: pystac.Item) -> Sentinel2 | None:
