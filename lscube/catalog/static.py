@@ -99,13 +99,14 @@ def _walk(content: dict[str, Any], address: str, patience: Patience) -> list[Doc
 
 
 def links_of(content: Any, *relations: str) -> list[dict[str, Any]]:
-    """Links of some relations in a document; what is no link is passed over."""
+    """Links of some relations in a document, all by default; what is no link is passed over."""
     links = content.get("links") if isinstance(content, dict) else None
     return [
         link
         for link in (links if isinstance(links, list) else [])
         if isinstance(link, dict)
-        and link.get("rel") in relations
+        and isinstance(link.get("rel"), str)
+        and (not relations or link["rel"] in relations)
         and isinstance(link.get("href"), str)
     ]
 

@@ -14,6 +14,7 @@ from rasterio.errors import RasterioError
 
 from lscube import metrics
 from lscube.catalog import Patience, Sign, access_options, unsigned
+from lscube.catalog.unsigning import Presigned, ended
 from lscube.errors import SourceError
 from lscube.settings.gdal import GDAL_SETTINGS
 
@@ -101,6 +102,12 @@ def read_from(
             metrics.READS.labels("again").inc()
             time.sleep(patience.pause(attempt))
     metrics.READS.labels("failed").inc()
+    over = ended(href.given) if isinstance(href, Presigned) and _is_refusal(reason) else ""
+    if over:
+        raise SourceError(
+            f"Expected a GeoTIFF or JPEG 2000 image at {unsigned(href)}, but it is refused ({reason}) and {over}; "
+            "search again, so that the catalogue signs it anew."
+        )
     raise SourceError(
         f"Expected a GeoTIFF or JPEG 2000 image at {unsigned(href)}, but reading it "
         f"failed ({reason}); check the file or leave the item out."
@@ -110,6 +117,10 @@ def read_from(
 def _is_lasting(href: str, reason: str) -> bool:
     """Whether trying again is useless: a local file, or one that the server does not have."""
     return "://" not in href or reason.endswith("response code: 404")
+
+
+def _is_refusal(reason: str) -> bool:
+    return reason.endswith(("response code: 401", "response code: 403"))
 
 
 def _root_of(error: BaseException) -> str:

@@ -68,7 +68,7 @@ class AssetReader:
         *,
         access: Access,
         recipe: Recipe,
-        url: str,
+        url: tuple[str, int],
         spec: RasterSpec,
         resampling: object,
         dtype: np.dtype[Any],
@@ -81,8 +81,7 @@ class AssetReader:
             raise ValueError("AssetReader neither rescales nor turns errors into no data")
         self.access = access
         self.recipe = recipe
-        self.href, _, band = url.rpartition("#")
-        self.band = int(band)
+        self.href, self.band = url
         self.spec = spec
 
     def read(self, window: Window) -> npt.NDArray[Any]:
@@ -176,7 +175,8 @@ def _plain_item(index: int, sources: Sequence[Source], epsg: int) -> dict[str, A
     """The least that stackstac needs of an item, in the layout that it reads."""
     assets = {
         str(number): {
-            "href": f"{source.href}#{source.band}",
+            # Not as text: the address may remember a signature. stackstac passes it on as it is.
+            "href": (source.href, source.band),
             "proj:epsg": epsg,
             "proj:bbox": source.extent,
         }
