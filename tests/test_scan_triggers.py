@@ -467,6 +467,7 @@ def test_gdacs_as_recorded(recorded, caplog):
     assert (quake.id, quake.magnitude, quake.depth) == ("gdacs-EQ1199929", 5.5, 10.0)
     assert quake.others == ("usgs-us70006rx5",)
     assert quake.time == datetime(2019, 12, 28, 15, 36, 35, tzinfo=UTC)
-    # The other recording has a single item, without an id.
+    # The other recording has a single item, without type and id: no quiet day, but an unknown feed.
     content = (recorded / "gdacs" / "gdacs-2.xml").read_bytes()
-    assert polled(Gdacs(lambda address: content)) == []
+    with pytest.raises(SourceError, match="none of the 1 entries"):
+        polled(Gdacs(lambda address: content))

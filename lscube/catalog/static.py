@@ -15,6 +15,7 @@ from pystac.utils import make_absolute_href
 from lscube.catalog.unsigning import unsigned
 from lscube.catalog.web import Patience, fetch_json
 from lscube.errors import SourceError
+from lscube.files import read_text
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def read_file(path: Path) -> Any:
         The file is missing or no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except OSError:
         raise SourceError(
             f"Expected STAC items at {path}, found no file; check the path."

@@ -11,6 +11,7 @@ from typing import Any
 from lscube.cluster.link import Link, cannot_start, client_of
 from lscube.cluster.resource import cluster_spec
 from lscube.errors import ClusterError, MissingExtraError
+from lscube.files import read_text
 from lscube.settings import ClusterSettings
 
 
@@ -113,7 +114,7 @@ def _checked(own: Any) -> Any:
 
     try:
         spec = (
-            yaml.safe_load(Path(own).read_text(encoding="utf-8")) if isinstance(own, str) else own
+            yaml.safe_load(read_text(Path(own))) if isinstance(own, str) else own
         )
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ClusterError(
