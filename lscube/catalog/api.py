@@ -192,10 +192,16 @@ def _ask(
     places: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """What one or two searches find, each item once."""
-    times = None if query.times is None else list(query.times)
+    times: list[datetime | str | None] | None = None if query.times is None else [*query.times]
     searches = [
         ItemSearch(
-            target, method=method, stac_io=io, collections=list(wanted), datetime=times, limit=PAGE, **place
+            target,
+            method=method,
+            stac_io=io,
+            collections=list(wanted),
+            datetime=times,
+            limit=PAGE,
+            **place,
         )
         for place in places
     ]
@@ -221,7 +227,9 @@ def _check_asked_for(
     around = query.area.buffer(1.0)
     elsewhere = sum(not _may_touch(item, around) for item in found)
     if 2 * elsewhere > len(found):
-        raise FetchError(target, f"{elsewhere} of the {len(found)} items that it gives lie elsewhere")
+        raise FetchError(
+            target, f"{elsewhere} of the {len(found)} items that it gives lie elsewhere"
+        )
 
 
 def _collection(item: Any) -> Any:

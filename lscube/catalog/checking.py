@@ -65,13 +65,13 @@ def usable_items(
             items.append(_checked(_make_item(document, found), found))
         except _UNUSABLE as error:
             found = [f"item {_name(document)} was left out: {_reason(error)}"]
-        for note in found:
-            log.warning("%s: %s", unsigned(address), note)
         notes += found
+    for note in notes:
+        log.warning("%s: %s", unsigned(address), note)
     if not items:
-        found = notes[0] if notes else "found none"
+        first = notes[0] if notes else "found none"
         raise SourceError(
-            f"Expected usable STAC items in {unsigned(address)}, but {found}; "
+            f"Expected usable STAC items in {unsigned(address)}, but {first}; "
             "mend the item or choose another source."
         )
     return tuple(items), tuple(notes)
@@ -85,15 +85,17 @@ def _make_item(document: Document, notes: list[str]) -> pystac.Item:
     for key in lost:
         said = content["assets"][key]
         if not is_preview(key, said.get("roles") if isinstance(said, dict) else None):
-            notes.append(f"of item {_name(document)}, asset {clean_text(key, 100)} was left out: it has no href")
+            notes.append(
+                f"of item {_name(document)}, asset {clean_text(key, 100)} was left out: it has no href"
+            )
     content["assets"] = assets
     content["links"] = links_of(content)
     content["stac_extensions"] = _texts(content.get("stac_extensions"))
     if not isinstance(content.get("stac_version"), str):
         content["stac_version"] = pystac.get_stac_version()
     with warnings.catch_warnings():
-        # pystac brings the storage extension up to date and cannot with Earth Search's addresses.
-        warnings.filterwarnings("ignore", "Could not parse bucket", UserWarning)
+        # pystac brings extensions up to date, and warns of what it cannot, as with Earth Search's addresses.
+        warnings.simplefilter("ignore", UserWarning)
         item = pystac.Item.from_dict(content, preserve_dict=False)
     for key, asset in item.assets.items():
         asset.href = presigned(make_absolute_href(given["assets"][key]["href"], document.address))
@@ -118,13 +120,13 @@ def _check_core(content: Any) -> None:
         value = content.get(name)
         if not isinstance(value, kind):
             raise ValueError(f"its {name} is {value!r:.80}, not {words}")
-    for name in ("datetime", "start_datetime", "end_datetime"):
-        value = content["properties"].get(name)
-        try:
-            if value is not None:
-                str_to_datetime(value)
-        except (AttributeError, OverflowError, TypeError, ValueError):
-            raise ValueError(f"its {name} is {value!r:.80}, not an instant") from None
+    said = content["properties"]
+    projection_of(said)
+    name = "datetime" if said.get("datetime") is not None else "start_datetime"
+    try:
+        str_to_datetime(said.get(name))
+    except (AttributeError, OverflowError, TypeError, ValueError):
+        raise ValueError(f"its {name} is {said.get(name)!r:.80}, not an instant") from None
 
 
 def _usable_assets(assets: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -164,12 +166,13 @@ def _checked(item: pystac.Item, notes: list[str]) -> pystac.Item:
         raise ValueError("its footprint is empty")
     extent_of(item)
     item_time(item)
-    projection_of(item.properties)
     for name in _NUMBERS:
         value = item.properties.get(name)
         if value is not None and number_of(value) is None:
             shown = clean_text(repr(value), 80)
-            notes.append(f"of item {clean_text(item.id, 100)}, {name} is not used: it is {shown}, no number")
+            notes.append(
+                f"of item {clean_text(item.id, 100)}, {name} is not used: it is {shown}, no number"
+            )
     return item
 
 

@@ -208,7 +208,7 @@ def _over_area(
 
 def _touches(item: pystac.Item, area: BaseGeometry) -> bool:
     """Whether an item shows some of the area."""
-    return footprint(item).intersects(area)
+    return bool(footprint(item).intersects(area))
 
 
 def clearest_per_tile(items: Sequence[pystac.Item], source: SourceSettings) -> list[pystac.Item]:

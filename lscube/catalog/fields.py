@@ -15,6 +15,9 @@ BAND_LISTS = ("raster:bands", "eo:bands", "bands")
 """Fields with an entry per band."""
 
 
+_CODES = {"proj:code", "proj:epsg"}
+
+
 @dataclass(frozen=True)
 class Projection:
     """Where an item says that a raster lies; None for what it does not say."""
@@ -38,14 +41,25 @@ def number_of(value: Any) -> float | None:
     return number if math.isfinite(number) and not isinstance(value, bool) else None
 
 
-def projection_of(fields: Mapping[str, Any]) -> Projection:
+def projection_of(fields: Mapping[str, Any], item: Mapping[str, Any] | None = None) -> Projection:
     """Read the fields of the projection extension.
+
+    Parameters
+    ----------
+    fields
+        Of an asset, or of an item.
+    item
+        The properties of the asset's item, which say what the asset does not.
 
     Raises
     ------
     ValueError
         One of them cannot be used; the message names it.
     """
+    own = {name: value for name, value in fields.items() if value is not None}
+    crs = own.keys() & _CODES
+    shared = {name: v for name, v in (item or {}).items() if not (crs and name in _CODES)}
+    fields = {**shared, **own}
     shape = _numbers(fields, "proj:shape", 2)
     if shape is not None and (min(shape) < 1 or any(size % 1 for size in shape)):
         raise _wrong("proj:shape", "two whole numbers above 0", fields["proj:shape"])
@@ -96,14 +110,17 @@ def _numbers(fields: Mapping[str, Any], name: str, *counts: int) -> tuple[float,
 
 def _crs(fields: Mapping[str, Any]) -> str | None:
     """The CRS of `proj:code` or, before version 2 of the extension, of `proj:epsg`."""
-    name = next((name for name in ("proj:code", "proj:epsg") if fields.get(name)), None)
-    if name is None:
-        return None
-    number = number_of(fields[name])
-    code = str(fields[name]) if number is None else f"EPSG:{number:.0f}"
-    if not _is_known(code):
-        raise _wrong(name, "a known CRS, as EPSG:32654", fields[name])
-    return code
+    said = {}
+    for name in ("proj:code", "proj:epsg"):
+        if fields.get(name):
+            number = number_of(fields[name])
+            said[name] = str(fields[name]) if number is None else f"EPSG:{number:.0f}"
+            if not _is_known(said[name]):
+                raise _wrong(name, "a known CRS, as EPSG:32654", fields[name])
+    codes = list(said.values())
+    if len({code.upper() for code in codes}) > 1:
+        raise ValueError(f"its proj:code is {codes[0]} and its proj:epsg {codes[1]}")
+    return codes[0] if codes else None
 
 
 @lru_cache

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pystac
 import shapely
 from pystac.utils import str_to_datetime
@@ -218,8 +219,16 @@ def extent_of(item: pystac.Item) -> tuple[float, float, float, float]:
 
 def _shape(geometry: Any) -> BaseGeometry:
     try:
-        found: BaseGeometry = shape(geometry)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, shapely.errors.ShapelyError):
+        with np.errstate(invalid="ignore"):  # what is no number is refused with its place
+            found: BaseGeometry = shape(geometry)
+    except (
+        AttributeError,
+        IndexError,
+        KeyError,
+        TypeError,
+        ValueError,
+        shapely.errors.ShapelyError,
+    ):
         raise ValueError(f"its geometry is no GeoJSON: {geometry!r:.80}") from None
     return found
 

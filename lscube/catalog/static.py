@@ -92,10 +92,10 @@ def _walk(content: dict[str, Any], address: str, patience: Patience) -> list[Doc
                 child = _linked(session, href, address, patience)
                 if _is_item(child):
                     found.append(Document(_in_collection(child, document.content), href))
-                elif isinstance(child, dict):
+                elif isinstance(child, dict) and isinstance(child.get("links"), list):
                     waiting.append(Document(child, href))
                 else:
-                    raise _no_stac(href, "it is no object")
+                    raise _no_stac(href, "it is neither an item nor a catalogue with links")
     return found
 
 

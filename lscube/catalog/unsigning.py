@@ -1,4 +1,4 @@
-"""Items without signatures: what may be shown, saved and passed on; and signatures that are for reading alone."""
+"""Items without signatures, to be shown, saved and passed on; and signatures, for reading alone."""
 
 from __future__ import annotations
 
@@ -40,8 +40,26 @@ class Presigned(str):
 
 
 def presigned(href: str) -> str:
-    """An unsigned address, which remembers the signature where it has one."""
-    return href if unsigned(href) == href else Presigned(href)
+    """An unsigned address, which remembers its signature.
+
+    One that comes without, as from items that were frozen, takes the last that this process was given for
+    the same address, as long as that is not known to have ended.
+    """
+    plain = unsigned(href)
+    if plain != href:
+        if len(_given) >= MOST_GIVEN:
+            _given.clear()
+        _given[plain] = href
+        return Presigned(href)
+    given = _given.get(href)
+    return href if given is None or ended(given) else Presigned(given)
+
+
+MOST_GIVEN = 100_000
+"""Signatures that a process remembers; a scan may run for months."""
+
+_given: dict[str, str] = {}
+"""By unsigned address: the address as it came, in memory alone."""
 
 
 def ends_at(address: str) -> datetime | None:

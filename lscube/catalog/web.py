@@ -15,8 +15,11 @@ import requests
 
 from lscube.catalog.unsigning import ended, unsigned
 from lscube.errors import SourceError
+from lscube.redaction import log_unsigned
 
 log = logging.getLogger("lscube.catalog")
+
+log_unsigned("urllib3.connectionpool", "urllib3.util.retry")
 
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses after which the same request may succeed."""
@@ -148,7 +151,12 @@ def _attempt(
     method = "GET" if body is None else "POST"
     try:
         answer = session.request(
-            method, address, json=body, headers=headers, timeout=timeout, hooks={"response": _keep_post}
+            method,
+            address,
+            json=body,
+            headers=headers,
+            timeout=timeout,
+            hooks={"response": _keep_post},
         )
     except _BROKEN as error:
         return _Refusal(plain_reason(error))
@@ -160,7 +168,9 @@ def _attempt(
         reason = f"HTTP {status}{over and ', ' + over}"
         return _Refusal(reason, status, status in PASSING, _retry_after(answer))
     if answer.request.method != method:
-        return _Refusal(f"a redirect turned its {method} into a {answer.request.method}", passing=False)
+        return _Refusal(
+            f"a redirect turned its {method} into a {answer.request.method}", passing=False
+        )
     return take(answer)
 
 

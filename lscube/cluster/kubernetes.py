@@ -113,9 +113,7 @@ def _checked(own: Any) -> Any:
     import yaml  # type: ignore[import-untyped]
 
     try:
-        spec = (
-            yaml.safe_load(read_text(Path(own))) if isinstance(own, str) else own
-        )
+        spec = yaml.safe_load(read_text(Path(own))) if isinstance(own, str) else own
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ClusterError(
             f"Expected a DaskCluster in {own}, but it cannot be read ({type(error).__name__}); correct "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import OrderedDict
@@ -16,6 +15,7 @@ from lscube import metrics
 from lscube.catalog import Patience, Sign, access_options, unsigned
 from lscube.catalog.unsigning import Presigned, ended
 from lscube.errors import SourceError
+from lscube.redaction import log_unsigned
 from lscube.settings.gdal import GDAL_SETTINGS
 
 Result = TypeVar("Result")
@@ -105,8 +105,8 @@ def read_from(
     over = ended(href.given) if isinstance(href, Presigned) and _is_refusal(reason) else ""
     if over:
         raise SourceError(
-            f"Expected a GeoTIFF or JPEG 2000 image at {unsigned(href)}, but it is refused ({reason}) and {over}; "
-            "search again, so that the catalogue signs it anew."
+            f"Expected a GeoTIFF or JPEG 2000 image at {unsigned(href)}, but it is refused ({reason}) "
+            f"and {over}; search again, so that the catalogue signs it anew."
         )
     raise SourceError(
         f"Expected a GeoTIFF or JPEG 2000 image at {unsigned(href)}, but reading it "
@@ -130,14 +130,7 @@ def _root_of(error: BaseException) -> str:
     return unsigned(str(error).splitlines()[0]).rstrip(".")
 
 
-class _WithoutSignatures(logging.Filter):
-    """Takes signatures out of what rasterio logs: it names files by the address that was opened."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = unsigned(record.getMessage()), ()
-        return True
-
-
-# A filter acts on its own logger, not on those below it.
-for _name in ("_base", "_env", "_err", "_io", "_warp", "env"):
-    logging.getLogger(f"rasterio.{_name}").addFilter(_WithoutSignatures())
+log_unsigned(
+    *(f"rasterio.{name}" for name in ("_base", "_env", "_err", "_io", "_warp", "env")),
+    *(f"rasterio.{name}" for name in ("_path", "_filepath", "_vsiopener", "session", "vrt", "io")),
+)

@@ -195,9 +195,8 @@ def _source(item: pystac.Item, band: Band, grid: GeoBox) -> Source:
 
 def _extent(item: pystac.Item, key: str, grid: GeoBox) -> Bounds:
     """Bounds of an asset's raster in the grid's CRS: from its shape and transform, else the item's."""
-    own = {name: value for name, value in item.assets[key].extra_fields.items() if value is not None}
     try:
-        said = projection_of({**item.properties, **own})
+        said = projection_of(item.assets[key].extra_fields, item.properties)
     except ValueError as error:
         raise SceneError(
             f"Expected item {item.id} to say where asset {key} lies, but {error}; "

@@ -88,8 +88,8 @@ class Gdacs:
         root = parse_xml(content, self.address, self.limits)
         if _local(root) not in ("rss", "RDF"):
             raise SourceError(
-                f"Expected the events of GDACS as RSS, found XML whose root is {clean_text(_local(root), 60)!r}; "
-                "see whether the address is still the right one."
+                "Expected the events of GDACS as RSS, found XML whose root is "
+                f"{clean_text(_local(root), 60)!r}; see whether the address is still the right one."
             )
         for item in islice(root.iterfind(f".//{_ANY}item"), self.limits.features):
             yield _of_item(item)
@@ -130,7 +130,9 @@ def hazard_of(entry: dict[str, Any]) -> Hazard | None:
     if kind is None and str(entry["eventtype"]).strip() in OTHERS:
         return None
     if kind is None:
-        raise EntryError(f"its event type {clean_text(entry['eventtype'], 30)!r} is none of GDACS's")
+        raise EntryError(
+            f"its event type {clean_text(entry['eventtype'], 30)!r} is none of GDACS's"
+        )
     start, end = instant(entry["fromdate"]), instant(entry["todate"])
     if start is None:
         raise EntryError("it has no time")
@@ -207,7 +209,9 @@ def _of_item(item: Element) -> dict[str, Any]:
     """Fields of an item of the RSS feed."""
     severity = item.find(f"{_ANY}severity")
     point = (item.findtext(f"{_ANY}point") or "").split()
-    neic = next((e.text for e in item.iterfind(f".//{_ANY}identifier") if e.get("id") == "neicid"), None)
+    neic = next(
+        (e.text for e in item.iterfind(f".//{_ANY}identifier") if e.get("id") == "neicid"), None
+    )
     latitude = item.findtext(f"{_ANY}Point/{_ANY}lat") or "".join(point[:1])
     longitude = item.findtext(f"{_ANY}Point/{_ANY}long") or "".join(point[1:2])
     return {

@@ -116,7 +116,9 @@ def hazard_of(entry: Mapping[str, Any], limits: LimitSettings = DEFAULT_LIMITS) 
         A field is missing or wrong.
     """
     if REST in entry:
-        raise EntryError("it has more cells than there are columns; put a text with a comma into quotes")
+        raise EntryError(
+            "it has more cells than there are columns; put a text with a comma into quotes"
+        )
     native = safe_name(str(entry.get("id") or ""))
     event = make_event(native, str(entry.get("time") or "").strip())
     outline, bounds = _outline(entry.get("geometry"), limits), _bounds(entry)

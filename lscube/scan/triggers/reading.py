@@ -146,7 +146,8 @@ def each(
         no quiet day, but another feed than the one that is known.
     """
     failed, odd, count = [], [], 0
-    for count, entry in enumerate(entries, 1):
+    for entry in entries:
+        count += 1
         try:
             hazard = read(entry)
         except EntryError as error:

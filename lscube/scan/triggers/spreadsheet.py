@@ -47,15 +47,18 @@ def rows_of(content: bytes, path: Path, limits: LimitSettings) -> Iterator[dict[
             yield _row(names, cells, separator)
     except (ValueError, csv.Error) as error:
         raise SourceError(
-            f"Expected a list with columns in {path}, but it cannot be read ({clean_text(error)}); correct it."
+            f"Expected a list with columns in {path}, but it cannot be read ({clean_text(error)}); "
+            "correct it."
         ) from None
 
 
 def _columns(text: str, path: Path) -> tuple[str, list[str]]:
     """The separator, and the columns' names."""
-    header = next((line for line in text.splitlines() if line.strip(f"{_SEPARATORS} \"")), "")
+    header = next((line for line in text.splitlines() if line.strip(f'{_SEPARATORS} "')), "")
     for separator in _SEPARATORS:
-        names = [_tidy(name).lower() for name in next(csv.reader([header], delimiter=separator), [])]
+        names = [
+            _tidy(name).lower() for name in next(csv.reader([header], delimiter=separator), [])
+        ]
         if {"id", "time"} <= set(names):
             return separator, names
     names = [_tidy(name).lower() for name in next(csv.reader([header]), [])]
