@@ -42,8 +42,10 @@ SPELLINGS = {
     "cut at 180": TRUE,
     "cut, the second part beyond": MultiPolygon([TRUE.geoms[0], box(180, SOUTH, EAST, NORTH)]),
     "with corners on 180 and -180": Polygon(
-        [(WEST, SOUTH), (180, SOUTH), (-180, SOUTH), (EAST - 360, SOUTH)]
-        + [(EAST - 360, NORTH), (-180, NORTH), (180, NORTH), (WEST, NORTH)]
+        [
+            *((WEST, SOUTH), (180, SOUTH), (-180, SOUTH), (EAST - 360, SOUTH)),
+            *((EAST - 360, NORTH), (-180, NORTH), (180, NORTH), (WEST, NORTH)),
+        ]
     ),
     "with heights": shapely.force_3d(ring(WEST, EAST - 360, EAST - 360, WEST), 100.0),
 }

@@ -93,24 +93,36 @@ class PatientIO(StacApiIO):
         page = self.read_json(url, method=method, parameters=parameters)
         for _ in range(self.patience.pages):
             member = "collections" if "collections" in page else "features"
-            if not isinstance(page.get(member), list):
+            if not isinstance(page, dict) or not isinstance(page.get(member), list):
                 raise FetchError(url, f"what came has no {member}")
             fresh = _fresh(page[member], seen)
             came, matched = came + len(fresh), _matched(page)
-            following = links_of(page, "next")
-            again = json.dumps(following, sort_keys=True) in asked
-            if (page[member] and not fresh) or (following and again):
+            following = _following(page, url)
+            key = json.dumps(following, sort_keys=True)
+            if (page[member] and not fresh) or key in asked:
                 raise FetchError(url, "its pages repeat themselves")
             if fresh:
                 yield {**page, member: fresh}
-            if not following:
+            if following is None:
                 break
-            asked.add(json.dumps(following, sort_keys=True))
-            page = self.read_json(Link.from_dict(following[0]), parameters=parameters)
+            asked.add(key)
+            page = self.read_json(Link.from_dict(following), parameters=parameters or {})
         else:
             raise FetchError(url, f"it has more than {self.patience.pages} pages")
         if came < matched:
             raise FetchError(url, f"it tells of {matched} {member}, but only {came} came")
+
+
+def _following(page: dict[str, Any], url: str) -> dict[str, Any] | None:
+    """The link to the next page, as pystac-client takes it; None after the last."""
+    link = next(iter(links_of(page, "next")), None)
+    if link is None:
+        return None
+    said = {name: value for name, value in link.items() if value is not None}
+    said["method"] = str(said.get("method", "GET")).upper()
+    if not all(isinstance(said.get(name, {}), dict) for name in ("body", "headers")):
+        raise FetchError(url, "its link to the next page cannot be followed")
+    return said
 
 
 def _matched(page: dict[str, Any]) -> int:
@@ -250,7 +262,8 @@ def _present(
     """Those of the query's collections that the API has."""
     data = next((link["href"] for link in links_of(landing_page, "data")), "collections")
     pages = io.get_pages(make_absolute_href(data, address.rstrip("/") + "/"))
-    there = [str(entry.get("id")) for page in pages for entry in page["collections"]]
+    entries = [entry for page in pages for entry in page["collections"]]
+    there = [str(entry.get("id")) for entry in entries if isinstance(entry, dict)]
     present = tuple(name for name in query.collections if name in there)
     if not present:
         shown = ", ".join(there[:10]) + (", ..." if len(there) > 10 else "")

@@ -15,7 +15,7 @@ from pystac.utils import make_absolute_href, str_to_datetime
 from lscube.catalog.assets import is_preview
 from lscube.catalog.fields import number_of, projection_of
 from lscube.catalog.items import extent_of, footprint, item_time
-from lscube.catalog.static import Document, links_of
+from lscube.catalog.static import Document, is_address, links_of
 from lscube.catalog.unsigning import presigned, unsigned, unsigned_content
 from lscube.errors import SceneError, SourceError
 from lscube.markup import clean_text
@@ -86,7 +86,8 @@ def _make_item(document: Document, notes: list[str]) -> pystac.Item:
         said = content["assets"][key]
         if not is_preview(key, said.get("roles") if isinstance(said, dict) else None):
             notes.append(
-                f"of item {_name(document)}, asset {clean_text(key, 100)} was left out: it has no href"
+                f"of item {_name(document)}, asset {clean_text(key, 100)} was left out: "
+                "it has no href that can be opened"
             )
     content["assets"] = assets
     content["links"] = links_of(content)
@@ -133,7 +134,7 @@ def _usable_assets(assets: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Assets that can be opened, without nulls and odd descriptions, and keys of the others."""
     usable = {}
     for key, asset in assets.items():
-        if isinstance(asset, dict) and isinstance(asset.get("href"), str) and asset["href"]:
+        if isinstance(asset, dict) and is_address(asset.get("href")):
             own = {name: value for name, value in asset.items() if value is not None}
             for name in ("type", "title", "description"):
                 if not isinstance(own.get(name, ""), str):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from pystac.utils import make_absolute_href
@@ -100,9 +101,15 @@ def _walk(content: dict[str, Any], address: str, patience: Patience) -> list[Doc
 
 
 def links_of(content: Any, *relations: str) -> list[dict[str, Any]]:
-    """Links of some relations in a document, all by default; what is no link is passed over."""
+    """Links of some relations in a document, all by default; what is no link is passed over.
+
+    Raises
+    ------
+    SourceError
+        One of the relations leads nowhere.
+    """
     links = content.get("links") if isinstance(content, dict) else None
-    return [
+    found = [
         link
         for link in (links if isinstance(links, list) else [])
         if isinstance(link, dict)
@@ -110,6 +117,20 @@ def links_of(content: Any, *relations: str) -> list[dict[str, Any]]:
         and (not relations or link["rel"] in relations)
         and isinstance(link.get("href"), str)
     ]
+    broken = next((link["href"] for link in found if not is_address(link["href"])), None)
+    if relations and broken is not None:
+        raise SourceError(
+            f"Expected addresses in a catalogue's links, got {unsigned(broken)!r:.100}; have it corrected."
+        )
+    return [link for link in found if is_address(link["href"])]
+
+
+def is_address(href: Any) -> bool:
+    """Whether this is an address, or a path, as far as its spelling goes."""
+    try:
+        return isinstance(href, str) and bool(urlsplit(href).geturl())
+    except ValueError:
+        return False
 
 
 def _children(document: Document) -> Iterator[str]:
