@@ -1,8 +1,8 @@
 """Events of the USGS, of GDACS and of a user's list; real ones as recorded, others made (tests/feeds.py)."""
 
 import json
-import re
 import logging
+import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
