@@ -1,4 +1,4 @@
-"""Files and folders that appear complete or not at all."""
+"""Files and folders that appear complete or not at all, and text as people's programs write it."""
 
 from __future__ import annotations
 
@@ -167,3 +167,34 @@ def cannot_write(path: Path, error: OSError) -> StoreError:
     return StoreError(
         f"Expected to write {path}, but {error.strerror or error}; free space or choose another place."
     )
+
+
+def read_text(path: Path) -> str:
+    """Read a text that a person wrote, whatever program saved it; as `decoded`.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    ValueError
+        It holds no text.
+    """
+    return decoded(path.read_bytes())
+
+
+def decoded(content: bytes) -> str:
+    """Text of bytes in UTF-8 or UTF-16, as Windows tools write it, with or without a byte order mark.
+
+    Raises
+    ------
+    ValueError
+        They are neither.
+    """
+    encoding = json.detect_encoding(content)
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"it is neither UTF-8 nor UTF-16 (byte {error.start + 1} is {content[error.start]:#04x}); "
+            "save it again as UTF-8"
+        ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -11,7 +12,8 @@ HIDDEN = "***"
 
 _SECRETS = re.compile(
     r"(sig|signature|token|access_?token|auth|authorization|api[-_]?key|(.*-)?subscription-key|jwt"
-    r"|awsaccesskeyid|googleaccessid|key-pair-id|x-(amz|goog)-.*)",
+    r"|awsaccesskeyid|ossaccesskeyid|googleaccessid|key-pair-id|x-(amz|goog|oss|obs|cos)-.*"
+    r"|q-(sign|ak|key|header|url|signature).*|hdn(ea|ts|tl)|__(token|gda)__|security-token|hmac)",
     re.IGNORECASE,
 )
 """Query parameters that are or belong to a signature."""
@@ -31,6 +33,23 @@ def unsigned(text: str) -> str:
     text = re.sub(r"(?<=://)[^/?#\s@'\"<>]+@", "", text)
     # A query ends at a blank or a quote; a full stop or bracket before that belongs to the sentence.
     return re.sub(r"\?([^\s\"'<>#]*?)(?=[.,;:)\]]*(?:[\s\"'<>#]|$))", _without_secrets, text)
+
+
+class WithoutSignatures(logging.Filter):
+    """Takes signatures out of what a library logs: it names files by the address that was opened."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change a record's message; keep it."""
+        record.msg, record.args = unsigned(record.getMessage()), ()
+        return True
+
+
+def log_unsigned(*names: str) -> None:
+    """Let loggers of libraries log without signatures; each by its name: none acts on those below it."""
+    for name in names:
+        logger = logging.getLogger(name)
+        if not any(isinstance(one, WithoutSignatures) for one in logger.filters):
+            logger.addFilter(WithoutSignatures())
 
 
 def _without_secrets(query: re.Match[str]) -> str:

@@ -16,7 +16,7 @@ from lscube.mapping import Machines, MapPlan
 from lscube.scan.estimating import estimate
 from lscube.scan.home import DryHome
 from lscube.scan.outside import opened
-from lscube.scan.running import scan_once, watch
+from lscube.scan.running import METRICS, scan_once, watch
 from lscube.scan.state import MemoryState, SqliteState
 from lscube.scan.status import status_lines
 from lscube.settings.scan import load_scan
@@ -87,6 +87,15 @@ def test_what_cannot_be_done_now_is_exit_code_3(config, capsys):
     (config.parent / "events.csv").write_text(f"{HEAD}broken,yesterday,0,0,flood,1\n")
     assert scan(config) == PARTIAL
     assert "Could not be done now: own: Expected events in" in capsys.readouterr().err
+    # Whoever asks later, or reads the metrics, is told too, until it works again.
+    assert "lscube_scan_pass_failures 1" in (config.parent / "scan" / METRICS).read_text()
+    assert scan(config, "--status") == 0
+    assert "trigger own failed the last time: Expected events in" in capsys.readouterr().out
+    (config.parent / "events.csv").write_text(HEAD)
+    assert scan(config) == 0
+    capsys.readouterr()
+    assert scan(config, "--status") == 0
+    assert "trigger" not in capsys.readouterr().out
 
 
 def test_a_memory_that_cannot_be_used_may_be_there_the_next_time(config, capsys):

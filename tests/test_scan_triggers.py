@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -271,6 +272,65 @@ def test_other_kinds_and_bad_items_are_passed_over(caplog):
     assert [one.id for one in hazards] == ["gdacs-EQ6"]
 
 
+def test_namespaces_may_move():
+    """They are addresses, and such move from http to https; the local names stay."""
+    feed = gdacs_rss(gdacs_item(1), gdacs_item(2, "TC"))
+    found = polled(Gdacs(lambda address: feed))
+    for moved in (
+        feed.replace(b'="http://', b'="https://'),
+        feed.replace(b"http://www.gdacs.org", b"urn:gdacs"),
+        re.sub(rb"(<rss[^>]*)>", rb'\1 xmlns="http://example.org/rss">', feed),
+    ):
+        assert moved != feed
+        assert polled(Gdacs(lambda address, moved=moved: moved)) == found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("gdacs:eventtype", "gdacs:kind"),
+        lambda text: text.replace(">EQ<", ">Earthquake<"),
+        lambda text: text.replace("gdacs:eventid", "gdacs:number"),
+        lambda text: text.replace("gdacs:fromdate", "gdacs:begin"),
+    ],
+)
+def test_a_feed_of_which_nothing_can_be_understood_is_a_failure(change, caplog):
+    """It would look like a quiet day."""
+    feed = gdacs_rss(change(gdacs_item(1)), change(gdacs_item(2)))
+    with pytest.raises(SourceError, match="none of the 2 entries that came can be understood"):
+        polled(Gdacs(lambda address: feed))
+    # Partly understood, it is told with numbers.
+    caplog.clear()
+    feed = gdacs_rss(change(gdacs_item(1)), gdacs_item(2), gdacs_item(3, "DR"))
+    assert [one.id for one in polled(Gdacs(lambda address: feed))] == ["gdacs-EQ2"]
+    assert "1 of 3 entries could not be understood" in caplog.text
+
+
+def test_a_quiet_day_is_none():
+    assert polled(Gdacs(lambda address: gdacs_rss())) == []
+    assert polled(Gdacs(lambda address: gdacs_rss(gdacs_item(1, "DR"), gdacs_item(2, "WF")))) == []
+    assert polled(Usgs(serving({LIST: collection()}))) == []
+    assert polled(Usgs(serving({LIST: collection(usgs_feature(mag=None))}))) == []
+
+
+@pytest.mark.parametrize(
+    "page", [b"<html><body>Out of order</body></html>", b"<feed><entry/></feed>"]
+)
+def test_xml_that_is_no_rss_is_a_failure(page):
+    with pytest.raises(SourceError, match="found XML whose root is"):
+        polled(Gdacs(lambda address: page))
+
+
+@pytest.mark.parametrize("name", ["time", "mag", "properties", "geometry"])
+def test_a_list_of_the_usgs_without_what_decides_is_a_failure(name):
+    features = [usgs_feature(), usgs_feature()]
+    for feature in features:
+        place = feature if name in feature else feature["properties"]
+        place[f"{name}s"] = place.pop(name)
+    with pytest.raises(SourceError, match="none of the 2 entries"):
+        polled(Usgs(serving({LIST: collection(*features)})))
+
+
 def test_pages_of_the_api_until_the_last():
     features = [gdacs_feature(n) for n in range(PAGE + 3)]
     asked = []
@@ -467,6 +527,7 @@ def test_gdacs_as_recorded(recorded, caplog):
     assert (quake.id, quake.magnitude, quake.depth) == ("gdacs-EQ1199929", 5.5, 10.0)
     assert quake.others == ("usgs-us70006rx5",)
     assert quake.time == datetime(2019, 12, 28, 15, 36, 35, tzinfo=UTC)
-    # The other recording has a single item, without an id.
+    # The other recording has a single item, without type and id: no quiet day, but an unknown feed.
     content = (recorded / "gdacs" / "gdacs-2.xml").read_bytes()
-    assert polled(Gdacs(lambda address: content)) == []
+    with pytest.raises(SourceError, match="none of the 1 entries"):
+        polled(Gdacs(lambda address: content))

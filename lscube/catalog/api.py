@@ -14,12 +14,15 @@ from pystac import Link
 from pystac.utils import make_absolute_href
 from pystac_client import ItemSearch
 from pystac_client.stac_api_io import StacApiIO
+from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from lscube.catalog.static import links_of
 from lscube.catalog.unsigning import unsigned
 from lscube.catalog.web import FetchError, Patience, fetch_json
 from lscube.errors import SceneError
+from lscube.grid import arrange_footprint, unwrap
+from lscube.markup import clean_text
 
 PAGE = 100
 """Items per page that an API is asked for."""
@@ -85,32 +88,56 @@ class PatientIO(StacApiIO):
             A page cannot be had or is none, or the pages have no end.
         """
         seen: set[str] = set()
+        asked: set[str] = set()
+        came, matched = 0, 0
         page = self.read_json(url, method=method, parameters=parameters)
         for _ in range(self.patience.pages):
             member = "collections" if "collections" in page else "features"
-            if not isinstance(page.get(member), list):
+            if not isinstance(page, dict) or not isinstance(page.get(member), list):
                 raise FetchError(url, f"what came has no {member}")
             fresh = _fresh(page[member], seen)
-            if page[member] and not fresh:
+            came, matched = came + len(fresh), _matched(page)
+            following = _following(page, url)
+            key = json.dumps(following, sort_keys=True)
+            if (page[member] and not fresh) or key in asked:
                 raise FetchError(url, "its pages repeat themselves")
             if fresh:
                 yield {**page, member: fresh}
-            following = links_of(page, "next")
-            if not following:
-                return
-            page = self.read_json(Link.from_dict(following[0]), parameters=parameters)
-        raise FetchError(url, f"it has more than {self.patience.pages} pages")
+            if following is None:
+                break
+            asked.add(key)
+            page = self.read_json(Link.from_dict(following), parameters=parameters or {})
+        else:
+            raise FetchError(url, f"it has more than {self.patience.pages} pages")
+        if came < matched:
+            raise FetchError(url, f"it tells of {matched} {member}, but only {came} came")
+
+
+def _following(page: dict[str, Any], url: str) -> dict[str, Any] | None:
+    """The link to the next page, as pystac-client takes it; None after the last."""
+    link = next(iter(links_of(page, "next")), None)
+    if link is None:
+        return None
+    said = {name: value for name, value in link.items() if value is not None}
+    said["method"] = str(said.get("method", "GET")).upper()
+    if not all(isinstance(said.get(name, {}), dict) for name in ("body", "headers")):
+        raise FetchError(url, "its link to the next page cannot be followed")
+    return said
+
+
+def _matched(page: dict[str, Any]) -> int:
+    """How many entries all pages have together, 0 where a page does not say."""
+    context = page.get("context")
+    said = page.get("numberMatched", context.get("matched") if isinstance(context, dict) else None)
+    return said if isinstance(said, int) else 0
 
 
 def _fresh(entries: list[Any], seen: set[str]) -> list[Any]:
     """Entries that are not among those seen; pages overlap where a catalogue grows meanwhile."""
     fresh = []
     for entry in entries:
-        key = (
-            json.dumps([entry.get("collection"), entry.get("id")])
-            if isinstance(entry, dict)
-            else ""
-        )
+        named = isinstance(entry, dict) and entry.get("id") is not None
+        key = json.dumps([entry.get("collection"), entry["id"]]) if named else ""
         if not key or key not in seen:
             fresh.append(entry)
         seen.add(key)
@@ -151,20 +178,82 @@ def search_api(
     """
     io = PatientIO(patience)
     wanted = query.collections if query.known else _present(io, address, landing_page, query)
-    get = str(link.get("method", "POST")).upper() == "GET"
     target = make_absolute_href(link["href"], address)
-    search = ItemSearch(
-        target,
-        method="GET" if get else "POST",
-        stac_io=io,
-        collections=list(wanted),
-        # By the area's bounds where the address holds the query: addresses are short.
-        bbox=query.area.bounds if get else None,
-        intersects=None if get else _simple(query.area),
-        datetime=None if query.times is None else list(query.times),
-        limit=PAGE,
-    )
-    return list(search.items_as_dicts()), target
+    searches = {"POST": [{"intersects": _simple(query.area)}], "GET": _boxes(query.area)}
+    method = "POST" if str(link.get("method")).upper() == "POST" else "GET"
+    try:
+        found = _ask(io, target, method, wanted, query, searches[method])
+    except FetchError as error:
+        if method == "GET" or error.status not in NO_POST:
+            raise
+        found = _ask(io, target, "GET", wanted, query, searches["GET"])
+    _check_asked_for(found, wanted, query, target)
+    return found, target
+
+
+NO_POST = (403, 404, 405, 501)
+"""HTTP statuses of a server, or of a gateway before it, that does not let a search be posted."""
+
+
+def _ask(
+    io: PatientIO,
+    target: str,
+    method: str,
+    wanted: tuple[str, ...],
+    query: Query,
+    places: list[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """What one or two searches find, each item once."""
+    times: list[datetime | str | None] | None = None if query.times is None else [*query.times]
+    searches = [
+        ItemSearch(
+            target,
+            method=method,
+            stac_io=io,
+            collections=list(wanted),
+            datetime=times,
+            limit=PAGE,
+            **place,
+        )
+        for place in places
+    ]
+    return _fresh([item for search in searches for item in search.items_as_dicts()], set())
+
+
+def _boxes(area: BaseGeometry) -> list[dict[str, Any]]:
+    """The area's bounds, for addresses, which are short; one on each side of the antimeridian."""
+    west, south, east, north = unwrap(area).bounds
+    if east <= 180:
+        return [{"bbox": (west, south, east, north)}]
+    return [{"bbox": (west, south, 180.0, north)}, {"bbox": (-180.0, south, east - 360, north)}]
+
+
+def _check_asked_for(
+    found: list[dict[str, Any]], wanted: tuple[str, ...], query: Query, target: str
+) -> None:
+    """Refuse an answer that is not to the question: what was asked for may be missing in it."""
+    others = {name for item in found if isinstance(name := _collection(item), str)} - set(wanted)
+    if others:
+        shown = clean_text(", ".join(sorted(others)))
+        raise FetchError(target, f"it answers with items of {shown}, which were not asked for")
+    around = query.area.buffer(1.0)
+    elsewhere = sum(not _may_touch(item, around) for item in found)
+    if 2 * elsewhere > len(found):
+        raise FetchError(
+            target, f"{elsewhere} of the {len(found)} items that it gives lie elsewhere"
+        )
+
+
+def _collection(item: Any) -> Any:
+    return item.get("collection") if isinstance(item, dict) else None
+
+
+def _may_touch(item: Any, around: BaseGeometry) -> bool:
+    """Whether an item can lie there; what does not tell can."""
+    try:
+        return bool(arrange_footprint(shape(item["geometry"])).intersects(around))
+    except (AttributeError, LookupError, TypeError, ValueError, shapely.errors.ShapelyError):
+        return True
 
 
 def _present(
@@ -173,7 +262,8 @@ def _present(
     """Those of the query's collections that the API has."""
     data = next((link["href"] for link in links_of(landing_page, "data")), "collections")
     pages = io.get_pages(make_absolute_href(data, address.rstrip("/") + "/"))
-    there = [str(entry.get("id")) for page in pages for entry in page["collections"]]
+    entries = [entry for page in pages for entry in page["collections"]]
+    there = [str(entry.get("id")) for entry in entries if isinstance(entry, dict)]
     present = tuple(name for name in query.collections if name in there)
     if not present:
         shown = ", ".join(there[:10]) + (", ..." if len(there) > 10 else "")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pystac
 
+from lscube.catalog.fields import check_band_lists, entries_of, number_of, projection_of
 from lscube.catalog.items import is_sentinel2
 from lscube.errors import SceneError
 
@@ -63,10 +64,10 @@ def find_band(item: pystac.Item, name: str) -> Band:
     Raises
     ------
     SceneError
-        The item has no such band.
+        The item has no such band, or what it says of it cannot be used.
     """
     if name in item.assets:
-        return Band(name)
+        return Band(_checked(item, name))
     found = [
         (_rank(key, asset, len(names)), Band(key, number))
         for key, asset in _rasters(item).items()
@@ -80,7 +81,8 @@ def find_band(item: pystac.Item, name: str) -> Band:
             f"Expected an asset with band '{name}' on item {item.id}, found {_listed(item)}; "
             "choose other bands or another collection."
         )
-    return min(found, key=lambda pair: pair[0])[1]
+    best = min(found, key=lambda pair: pair[0])[1]
+    return Band(_checked(item, best.key), best.number)
 
 
 def find_classification(item: pystac.Item, name: str | None = None) -> str | None:
@@ -97,10 +99,14 @@ def find_classification(item: pystac.Item, name: str | None = None) -> str | Non
     -------
     str or None
         None where the item has none.
+
+    Raises
+    ------
+    SceneError
+        What the item says of it cannot be used.
     """
-    if name is not None:
-        return name if name in item.assets else None
-    return _best_key(item, r"scl")
+    found = _best_key(item, r"scl") if name is None else name
+    return _checked(item, found) if found in item.assets else None
 
 
 def find_elevation(item: pystac.Item, name: str | None = None) -> str:
@@ -116,7 +122,7 @@ def find_elevation(item: pystac.Item, name: str | None = None) -> str:
     Raises
     ------
     SceneError
-        The item has no such asset, or several that could be meant.
+        The item has no such asset, several that could be meant, or what it says of it cannot be used.
     """
     keys = list(_rasters(item))
     if name is None:
@@ -129,7 +135,7 @@ def find_elevation(item: pystac.Item, name: str | None = None) -> str:
         raise SceneError(
             f"Expected {wanted} on item {item.id}, found {_listed(item)}; set source.dsm_asset."
         )
-    return found
+    return _checked(item, found)
 
 
 def _by_sentinel2_name(item: pystac.Item, name: str) -> list[tuple[tuple[Any, ...], Band]]:
@@ -160,9 +166,13 @@ def _rasters(item: pystac.Item) -> dict[str, pystac.Asset]:
     return {
         key: asset
         for key, asset in item.assets.items()
-        if not _PREVIEWS & {key.lower(), *(asset.roles or [])}
-        and not _NO_RASTER.match(asset.media_type or "")
+        if not is_preview(key, asset.roles) and not _NO_RASTER.match(asset.media_type or "")
     }
+
+
+def is_preview(key: str, roles: list[str] | None) -> bool:
+    """Whether an asset is for looking at alone."""
+    return bool(_PREVIEWS & {key.lower(), *(roles or [])})
 
 
 def _rank(key: str, asset: pystac.Asset, bands: int) -> tuple[Any, ...]:
@@ -174,20 +184,21 @@ def _rank(key: str, asset: pystac.Asset, bands: int) -> tuple[Any, ...]:
 def _pixel_size(key: str, asset: pystac.Asset) -> float:
     """Pixel size by which assets of one item are compared, infinite where it is not said."""
     fields = asset.extra_fields
+    bands, transform = entries_of(fields, "raster:bands"), fields.get("proj:transform")
     said = [
         fields.get("gsd"),
         fields.get("raster:spatial_resolution"),
-        (fields.get("raster:bands") or [{}])[0].get("spatial_resolution"),
-        (fields.get("proj:transform") or [None])[0],
+        bands[0].get("spatial_resolution") if bands else None,
+        transform[0] if isinstance(transform, list) and transform else None,
     ]
     suffix = re.search(r"_(\d+)m$", key)
     said.append(suffix[1] if suffix else None)
-    return next((abs(float(value)) for value in said if value), math.inf)
+    return next((abs(size) for size in map(number_of, said) if size), math.inf)
 
 
 def _band_names(asset: pystac.Asset) -> list[set[str]]:
     """Names of each band of an asset, in the layout of STAC 1.0 or 1.1."""
-    bands = asset.extra_fields.get("bands") or asset.extra_fields.get("eo:bands") or []
+    bands = entries_of(asset.extra_fields, "bands") or entries_of(asset.extra_fields, "eo:bands")
     names = ("eo:common_name", "common_name", "name")
     return [{str(band[name]) for name in names if band.get(name)} for band in bands]
 
@@ -196,7 +207,15 @@ def _listed(item: pystac.Item) -> str:
     return ", ".join(sorted(item.assets)) or "none"
 
 
-def check_assets(item: pystac.Item) -> None:
-    """Try the fields by which assets are found; what cannot be used raises as it likes."""
-    for key, asset in item.assets.items():
-        _rank(key, asset, len(_band_names(asset)))
+def _checked(item: pystac.Item, key: str) -> str:
+    """The key of an asset that is to be read, whose fields say what they are to say."""
+    fields = item.assets[key].extra_fields
+    try:
+        check_band_lists(fields)
+        projection_of(fields)
+    except ValueError as error:
+        raise SceneError(
+            f"Expected asset {key} of item {item.id} to say how it can be read, but {error}; "
+            "mend the item or leave it out."
+        ) from None
+    return key

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import pystac
 import shapely
-from shapely.affinity import translate
 from shapely.geometry.base import BaseGeometry
 
 from lscube.catalog.api import Query
@@ -31,6 +30,7 @@ from lscube.catalog.unsigning import unsigned
 from lscube.catalog.web import Patience
 from lscube.errors import AreaError, InputError, SceneError, SourceError
 from lscube.events import Event
+from lscube.grid import unwrap
 from lscube.settings import SourceSettings
 
 log = logging.getLogger("lscube.catalog")
@@ -201,15 +201,14 @@ def _over_area(
     if not touching:
         raise AreaError(
             f"Expected an area within the scenes ({_extent(optical)}), "
-            f"got one at {_format_bounds(area.bounds)}; choose another area or source."
+            f"got one at {_format_bounds(area)}; choose another area or source."
         )
     return touching
 
 
 def _touches(item: pystac.Item, area: BaseGeometry) -> bool:
-    """Whether an item shows some of the area; footprints may go on beyond longitude 180."""
-    shape = footprint(item)
-    return any(translate(shape, turn).intersects(area) for turn in (0.0, -360.0, 360.0))
+    """Whether an item shows some of the area."""
+    return bool(footprint(item).intersects(area))
 
 
 def clearest_per_tile(items: Sequence[pystac.Item], source: SourceSettings) -> list[pystac.Item]:
@@ -270,10 +269,10 @@ def _missing(side: str, event: Event, items: list[pystac.Item], source: SourceSe
     )
 
 
-def _format_bounds(bounds: tuple[float, ...]) -> str:
-    west, south, east, north = bounds
+def _format_bounds(area: BaseGeometry) -> str:
+    west, south, east, north = unwrap(area).bounds
     return f"longitude {west:.3f} to {east:.3f}, latitude {south:.3f} to {north:.3f}"
 
 
 def _extent(items: list[pystac.Item]) -> str:
-    return _format_bounds(shapely.total_bounds([footprint(item) for item in items]))
+    return _format_bounds(shapely.union_all([footprint(item) for item in items]))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pystac
 import shapely
 from pystac.utils import str_to_datetime
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
+from lscube.catalog.fields import number_of
 from lscube.errors import SceneError
+from lscube.grid import arrange_footprint, unwrap
 
 _PRODUCT = re.compile(
     r"(?P<platform>S2[A-D])_MSI(?P<level>L1C|L2A)_(?P<start>\d{8}T\d{6})"
@@ -50,9 +52,9 @@ def item_time(item: pystac.Item) -> datetime:
     SceneError
         The item has neither.
     """
-    when = item.datetime
-    if when is None and "start_datetime" in item.properties:
-        when = str_to_datetime(item.properties["start_datetime"])
+    when, start = item.datetime, item.properties.get("start_datetime")
+    if when is None and isinstance(start, str):
+        when = str_to_datetime(start)
     if when is None:
         raise SceneError(f"Expected a datetime on item {item.id}, found none; give the item one.")
     return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
@@ -60,7 +62,7 @@ def item_time(item: pystac.Item) -> datetime:
 
 def cloud_cover(item: pystac.Item) -> float | None:
     """Cloud cover of the whole scene in percent, None where the item does not say."""
-    return _number(item.properties.get("eo:cloud_cover"))
+    return number_of(item.properties.get("eo:cloud_cover"))
 
 
 def cloudiness(item: pystac.Item) -> float:
@@ -75,11 +77,11 @@ def sun_of(item: pystac.Item) -> Sun | None:
     From the STAC view extension, or from `s2:mean_solar_azimuth` and `s2:mean_solar_zenith`.
     """
     azimuth, elevation = (
-        _number(item.properties.get(f"view:sun_{name}")) for name in ("azimuth", "elevation")
+        number_of(item.properties.get(f"view:sun_{name}")) for name in ("azimuth", "elevation")
     )
     if azimuth is None or elevation is None:
-        azimuth = _number(item.properties.get("s2:mean_solar_azimuth"))
-        zenith = _number(item.properties.get("s2:mean_solar_zenith"))
+        azimuth = number_of(item.properties.get("s2:mean_solar_azimuth"))
+        zenith = number_of(item.properties.get("s2:mean_solar_zenith"))
         elevation = None if zenith is None else 90.0 - zenith
     return None if azimuth is None or elevation is None else Sun(azimuth, elevation)
 
@@ -96,7 +98,8 @@ def tile_of(item: pystac.Item) -> str:
     tile = item.properties.get("s2:mgrs_tile") or (product and product["tile"])
     if tile:
         return f"MGRS-{tile}"
-    return ",".join(f"{value:.2f}" for value in footprint(item).bounds)
+    west, south, east, north = unwrap(footprint(item)).bounds
+    return ",".join(f"{value:.2f}" for value in (west, south, (east + 180) % 360 - 180, north))
 
 
 def datatake_of(item: pystac.Item) -> str | None:
@@ -135,7 +138,7 @@ def baseline_of(item: pystac.Item) -> float | None:
     properties = item.properties
     text = properties.get("s2:processing_baseline") or properties.get("processing:version")
     if text is not None:
-        return _number(text)
+        return number_of(text)
     product = _product(item)
     return int(product["baseline"]) / 100 if product and product["baseline"] else None
 
@@ -185,16 +188,60 @@ def collection_of(item: pystac.Item) -> str:
 
 
 def footprint(item: pystac.Item) -> BaseGeometry:
-    """Footprint in EPSG:4326, the bounding box where the item has no geometry."""
-    if item.geometry:
-        geometry: BaseGeometry = shape(item.geometry)
-        # Real footprints cross themselves now and then; such a one cannot be intersected.
-        return geometry if geometry.is_valid else shapely.make_valid(geometry)
-    if not item.bbox:
+    """Footprint in EPSG:4326, the bounding box where the item has no geometry.
+
+    Valid, longitudes from -180 to 180, cut in two where it crosses the antimeridian, however the item
+    spells it. `lscube.grid.unwrap` puts it together.
+
+    Raises
+    ------
+    ValueError
+        The item has neither, or they cannot be used.
+    """
+    if not item.geometry and not item.bbox:
         raise ValueError("it has neither geometry nor bbox")
-    half = len(item.bbox) // 2
-    west, south, east, north = *item.bbox[:2], *item.bbox[half : half + 2]
-    return shapely.box(west, south, east, north)
+    given = _shape(item.geometry) if item.geometry else _box(item.bbox)
+    return arrange_footprint(given)
+
+
+def extent_of(item: pystac.Item) -> tuple[float, float, float, float]:
+    """West, south, east, north in degrees; east exceeds 180 across the antimeridian.
+
+    Of the bounding box; of the footprint where there is none, or one as wide as the map around a
+    footprint that crosses the antimeridian.
+    """
+    shown = unwrap(footprint(item))
+    boxed = unwrap(arrange_footprint(_box(item.bbox))) if item.bbox else shown
+    west, _, east, _ = boxed.bounds
+    bounds = shown.bounds if east - west > 180 else boxed.bounds
+    return (bounds[0], bounds[1], bounds[2], bounds[3])
+
+
+def _shape(geometry: Any) -> BaseGeometry:
+    try:
+        with np.errstate(invalid="ignore"):  # what is no number is refused with its place
+            found: BaseGeometry = shape(geometry)
+    except (
+        AttributeError,
+        IndexError,
+        KeyError,
+        TypeError,
+        ValueError,
+        shapely.errors.ShapelyError,
+    ):
+        raise ValueError(f"its geometry is no GeoJSON: {geometry!r:.80}") from None
+    return found
+
+
+def _box(bbox: Any) -> BaseGeometry:
+    """A bounding box of four numbers or, with heights, six; west > east crosses the antimeridian."""
+    found = [number_of(value) for value in bbox] if isinstance(bbox, list | tuple) else []
+    corners = [value for value in found if value is not None]
+    if len(found) not in (4, 6) or len(corners) != len(found):
+        raise ValueError(f"its bbox is {bbox!r:.80}, not west, south, east, north")
+    half = len(corners) // 2
+    west, south, east, north = (*corners[:2], *corners[half : half + 2])
+    return shapely.box(west, south, east if east >= west else east + 360, north)
 
 
 def _product(item: pystac.Item) -> re.Match[str] | None:
@@ -205,12 +252,3 @@ def _product(item: pystac.Item) -> re.Match[str] | None:
         if found:
             return found
     return None
-
-
-def _number(value: Any) -> float | None:
-    """A finite number, None for anything else."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None

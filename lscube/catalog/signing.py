@@ -7,17 +7,18 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 
-from lscube.catalog.unsigning import unsigned
+from lscube.catalog.unsigning import Presigned, ends_at, unsigned
 from lscube.catalog.web import FetchError, Patience, fetch_json
 from lscube.errors import MissingExtraError, SourceError
 
 Sign = Callable[[str], str]
-"""Gives the address to open for an unsigned one."""
+"""Gives the address to open for an unsigned one, which may remember a signature (`Presigned`)."""
 
 AZURE = ".blob.core.windows.net"
 """Host of the storage that the Planetary Computer hands tokens out for."""
@@ -66,10 +67,11 @@ def access_options(href: str) -> dict[str, str]:
 
 
 def sign_href(href: str) -> str:
-    """Sign an address for reading, by its host.
+    """Sign an address for reading: as it came, else by its host.
 
-    Addresses in Azure's blob storage get the Planetary Computer's token; what is signed already,
-    and all else, stays as it is. Sign just before reading: a token lives for less than an hour.
+    What came with a signature gets it back. Other addresses in Azure's blob storage, and those whose
+    signature ends soon, get the Planetary Computer's token; what is signed already, and all else,
+    stays as it is. Sign just before reading: a token lives for less than an hour.
 
     Raises
     ------
@@ -78,12 +80,24 @@ def sign_href(href: str) -> str:
     SourceError
         The signing service cannot be reached or refuses.
     """
+    given = href.given if isinstance(href, Presigned) else href
     parts = urlsplit(href)
     container, _, blob = parts.path.lstrip("/").partition("/")
-    if not (parts.hostname or "").endswith(AZURE) or not blob or unsigned(href) != href:
-        return href
-    token = _azure_token(str(parts.hostname).removesuffix(AZURE), container)
-    return f"{href}{'&' if parts.query else '?'}{token}" if token else href
+    azure = (parts.hostname or "").endswith(AZURE) and blob
+    if not azure or (unsigned(given) != given and not _ends_soon(given)):
+        return given
+    try:
+        token = _azure_token(str(parts.hostname).removesuffix(AZURE), container)
+    except MissingExtraError:
+        if given == href:
+            raise
+        return given
+    return f"{href}{'&' if parts.query else '?'}{token}" if token else given
+
+
+def _ends_soon(address: str) -> bool:
+    end = ends_at(address)
+    return end is not None and end < datetime.now(UTC) + timedelta(seconds=FRESH)
 
 
 def _azure_token(account: str, container: str) -> str:

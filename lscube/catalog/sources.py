@@ -101,9 +101,9 @@ def _type_of(content: Any) -> str:
 
 
 def _search_link(content: Any) -> dict[str, Any] | None:
-    """The link of a STAC API by which items are searched, by POST where it says nothing else."""
+    """The link of a STAC API by which items are searched: by POST where one says so, else by GET."""
     if _type_of(content) != "Catalog":
         return None
     links = links_of(content, "search")
-    posts = [link for link in links if str(link.get("method", "POST")).upper() == "POST"]
+    posts = [link for link in links if str(link.get("method")).upper() == "POST"]
     return next(iter([*posts, *links]), None)

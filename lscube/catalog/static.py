@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from pystac.utils import make_absolute_href
@@ -15,6 +16,7 @@ from pystac.utils import make_absolute_href
 from lscube.catalog.unsigning import unsigned
 from lscube.catalog.web import Patience, fetch_json
 from lscube.errors import SourceError
+from lscube.files import read_text
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def read_file(path: Path) -> Any:
         The file is missing or no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except OSError:
         raise SourceError(
             f"Expected STAC items at {path}, found no file; check the path."
@@ -91,23 +93,44 @@ def _walk(content: dict[str, Any], address: str, patience: Patience) -> list[Doc
                 child = _linked(session, href, address, patience)
                 if _is_item(child):
                     found.append(Document(_in_collection(child, document.content), href))
-                elif isinstance(child, dict):
+                elif isinstance(child, dict) and isinstance(child.get("links"), list):
                     waiting.append(Document(child, href))
                 else:
-                    raise _no_stac(href, "it is no object")
+                    raise _no_stac(href, "it is neither an item nor a catalogue with links")
     return found
 
 
 def links_of(content: Any, *relations: str) -> list[dict[str, Any]]:
-    """Links of some relations in a document; what is no link is passed over."""
+    """Links of some relations in a document, all by default; what is no link is passed over.
+
+    Raises
+    ------
+    SourceError
+        One of the relations leads nowhere.
+    """
     links = content.get("links") if isinstance(content, dict) else None
-    return [
+    found = [
         link
         for link in (links if isinstance(links, list) else [])
         if isinstance(link, dict)
-        and link.get("rel") in relations
+        and isinstance(link.get("rel"), str)
+        and (not relations or link["rel"] in relations)
         and isinstance(link.get("href"), str)
     ]
+    broken = next((link["href"] for link in found if not is_address(link["href"])), None)
+    if relations and broken is not None:
+        raise SourceError(
+            f"Expected addresses in a catalogue's links, got {unsigned(broken)!r:.100}; have it corrected."
+        )
+    return [link for link in found if is_address(link["href"])]
+
+
+def is_address(href: Any) -> bool:
+    """Whether this is an address, or a path, as far as its spelling goes."""
+    try:
+        return isinstance(href, str) and bool(urlsplit(href).geturl())
+    except ValueError:
+        return False
 
 
 def _children(document: Document) -> Iterator[str]:

@@ -13,10 +13,13 @@ from typing import Any
 
 import requests
 
-from lscube.catalog.unsigning import unsigned
+from lscube.catalog.unsigning import ended, unsigned
 from lscube.errors import SourceError
+from lscube.redaction import log_unsigned
 
 log = logging.getLogger("lscube.catalog")
+
+log_unsigned("urllib3.connectionpool", "urllib3.util.retry")
 
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses after which the same request may succeed."""
@@ -147,15 +150,34 @@ def _attempt(
     """The document, or a refusal."""
     method = "GET" if body is None else "POST"
     try:
-        answer = session.request(method, address, json=body, headers=headers, timeout=timeout)
+        answer = session.request(
+            method,
+            address,
+            json=body,
+            headers=headers,
+            timeout=timeout,
+            hooks={"response": _keep_post},
+        )
     except _BROKEN as error:
         return _Refusal(plain_reason(error))
     except (requests.RequestException, ValueError) as error:
         return _Refusal(plain_reason(error), passing=False)
     status = answer.status_code
     if not answer.ok:
-        return _Refusal(f"HTTP {status}", status, status in PASSING, _retry_after(answer))
+        over = ended(address) if status in (401, 403) else ""
+        reason = f"HTTP {status}{over and ', ' + over}"
+        return _Refusal(reason, status, status in PASSING, _retry_after(answer))
+    if answer.request.method != method:
+        return _Refusal(
+            f"a redirect turned its {method} into a {answer.request.method}", passing=False
+        )
     return take(answer)
+
+
+def _keep_post(answer: requests.Response, *_: Any, **__: Any) -> None:
+    """Let a redirected POST stay one, with its body: requests, as browsers, would go on by GET without it."""
+    if answer.request.method == "POST" and answer.status_code in (301, 302):
+        answer.status_code = 308
 
 
 def _json(answer: requests.Response) -> Any:

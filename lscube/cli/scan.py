@@ -118,7 +118,7 @@ def _once(settings: ScanSettings, dry: bool, price: float) -> Outcome:
     from lscube.scan.estimating import estimate
     from lscube.scan.outside import opened
     from lscube.scan.running import scan_once
-    from lscube.scan.status import status_lines
+    from lscube.scan.status import lines_of
 
     with opened(settings, time.sleep, dry) as world:
         if not dry:
@@ -127,7 +127,7 @@ def _once(settings: ScanSettings, dry: bool, price: float) -> Outcome:
             return outcome
         machines = Machines(threads=machine.cores(), price=price)
         outcome = scan_once(world, estimate(machines, click.echo))
-        for line in status_lines(world.state.records().values()):
+        for line in lines_of(world.state):
             click.echo(line)
         for failure in outcome.failures:
             click.echo(redacted(f"Could not be done now: {failure}"), err=True)
@@ -164,14 +164,14 @@ def _tell(outcome: Outcome) -> None:
 def _show_status(settings: ScanSettings) -> None:
     from lscube.scan.state import open_state
     from lscube.scan.state.sqlite import FILE
-    from lscube.scan.status import status_lines
+    from lscube.scan.status import lines_of
 
     if isinstance(settings.folder, Path) and not (settings.folder / FILE).exists():
         click.echo(f"No scan has run in {settings.folder} yet.")
         return
     state = open_state(settings.folder)
     try:
-        for line in status_lines(state.records().values()):
+        for line in lines_of(state):
             click.echo(line)
     finally:
         state.close()

@@ -11,6 +11,7 @@ from typing import Any
 from lscube.cluster.link import Link, cannot_start, client_of
 from lscube.cluster.resource import cluster_spec
 from lscube.errors import ClusterError, MissingExtraError
+from lscube.files import read_text
 from lscube.settings import ClusterSettings
 
 
@@ -112,9 +113,7 @@ def _checked(own: Any) -> Any:
     import yaml  # type: ignore[import-untyped]
 
     try:
-        spec = (
-            yaml.safe_load(Path(own).read_text(encoding="utf-8")) if isinstance(own, str) else own
-        )
+        spec = yaml.safe_load(read_text(Path(own))) if isinstance(own, str) else own
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ClusterError(
             f"Expected a DaskCluster in {own}, but it cannot be read ({type(error).__name__}); correct "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import OrderedDict
@@ -14,7 +13,9 @@ from rasterio.errors import RasterioError
 
 from lscube import metrics
 from lscube.catalog import Patience, Sign, access_options, unsigned
+from lscube.catalog.unsigning import Presigned, ended
 from lscube.errors import SourceError
+from lscube.redaction import log_unsigned
 from lscube.settings.gdal import GDAL_SETTINGS
 
 Result = TypeVar("Result")
@@ -101,6 +102,12 @@ def read_from(
             metrics.READS.labels("again").inc()
             time.sleep(patience.pause(attempt))
     metrics.READS.labels("failed").inc()
+    over = ended(href.given) if isinstance(href, Presigned) and _is_refusal(reason) else ""
+    if over:
+        raise SourceError(
+            f"Expected a GeoTIFF or JPEG 2000 image at {unsigned(href)}, but it is refused ({reason}) "
+            f"and {over}; search again, so that the catalogue signs it anew."
+        )
     raise SourceError(
         f"Expected a GeoTIFF or JPEG 2000 image at {unsigned(href)}, but reading it "
         f"failed ({reason}); check the file or leave the item out."
@@ -112,6 +119,10 @@ def _is_lasting(href: str, reason: str) -> bool:
     return "://" not in href or reason.endswith("response code: 404")
 
 
+def _is_refusal(reason: str) -> bool:
+    return reason.endswith(("response code: 401", "response code: 403"))
+
+
 def _root_of(error: BaseException) -> str:
     """The reason behind an error, without signatures; rasterio's own words hide it."""
     while error.__cause__ is not None:
@@ -119,14 +130,7 @@ def _root_of(error: BaseException) -> str:
     return unsigned(str(error).splitlines()[0]).rstrip(".")
 
 
-class _WithoutSignatures(logging.Filter):
-    """Takes signatures out of what rasterio logs: it names files by the address that was opened."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = unsigned(record.getMessage()), ()
-        return True
-
-
-# A filter acts on its own logger, not on those below it.
-for _name in ("_base", "_env", "_err", "_io", "_warp", "env"):
-    logging.getLogger(f"rasterio.{_name}").addFilter(_WithoutSignatures())
+log_unsigned(
+    *(f"rasterio.{name}" for name in ("_base", "_env", "_err", "_io", "_warp", "env")),
+    *(f"rasterio.{name}" for name in ("_path", "_filepath", "_vsiopener", "session", "vrt", "io")),
+)

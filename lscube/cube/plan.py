@@ -9,6 +9,7 @@ import numpy as np
 import pystac
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from pyproj import CRS, Transformer
 from rasterio.warp import transform_bounds
 
 from lscube.catalog import (
@@ -23,7 +24,8 @@ from lscube.catalog import (
     sign_href,
     sun_of,
 )
-from lscube.catalog.items import cloudiness, footprint
+from lscube.catalog.fields import projection_of
+from lscube.catalog.items import cloudiness, extent_of, footprint
 from lscube.cube.cloud_mask import CloudMask
 from lscube.cube.encoding import Kind
 from lscube.cube.look import Looks, dark_of, place_of
@@ -36,8 +38,11 @@ from lscube.cube.shadow import sun_on_grid
 from lscube.cube.side import Scene
 from lscube.cube.surface import Surface
 from lscube.errors import AreaError, SceneError
-from lscube.grid import Bounds, bounds_of, epsg_of
+from lscube.grid import Bounds, bounds_of, epsg_of, unwrap
 from lscube.settings import CubeSettings
+
+NEAR = 20.0
+"""Degrees around a grid's centre within which an extent is looked at: no grid serves as much."""
 
 DIRECT = Access(sign_href)
 """Addresses are signed where their host is known to want it."""
@@ -215,7 +220,7 @@ def _sun(item: pystac.Item, grid: GeoBox) -> Sun | None:
     sun = sun_of(item)
     if sun is None:
         return None
-    centre = footprint(item).centroid
+    centre = unwrap(footprint(item)).centroid
     return sun_on_grid(sun, centre.x, centre.y, epsg_of(grid))
 
 
@@ -231,39 +236,50 @@ def _source(
 
 
 def _extent(item: pystac.Item, key: str, grid: GeoBox) -> Bounds:
-    """Bounds of an asset's raster in the grid's CRS: from its shape and transform, else the item's bbox."""
-    fields = {**item.properties, **item.assets[key].extra_fields}
-    code = fields.get("proj:code") or fields.get("proj:epsg")
-    bounds: Bounds | None = None
-    if code and fields.get("proj:shape") and fields.get("proj:transform"):
-        rows, columns = fields["proj:shape"]
-        transform = Affine(*fields["proj:transform"][:6])
+    """Bounds of an asset's raster in the grid's CRS: from its shape and transform, else the item's."""
+    try:
+        said = projection_of(item.assets[key].extra_fields, item.properties)
+    except ValueError as error:
+        raise SceneError(
+            f"Expected item {item.id} to say where asset {key} lies, but {error}; "
+            "mend the item or leave it out."
+        ) from None
+    bounds, crs = said.bbox, said.crs
+    if said.shape and said.transform:
+        rows, columns = said.shape
+        transform = Affine(*said.transform)
         corners = [transform @ (x, y) for x in (0, columns) for y in (0, rows)]
         east, north = zip(*corners, strict=True)
         bounds = (min(east), min(north), max(east), max(north))
-    elif code and fields.get("proj:bbox"):
-        west, south, east_, north_ = fields["proj:bbox"][:4]
-        bounds = (west, south, east_, north_)
-    elif item.bbox is not None:
-        code = 4326
-        west, south, east_, north_ = item.bbox if len(item.bbox) == 4 else _flat(item.bbox)
-        bounds = (west, south, east_ + 360 if east_ < west else east_, north_)
-    if bounds is None:
-        raise SceneError(
-            f"Expected proj:shape and proj:transform, or a bbox, on item {item.id}, found none; "
-            "mend the item or leave it out."
-        )
-    crs = code if isinstance(code, str) else f"EPSG:{code}"
+    if crs is None or bounds is None:
+        crs, bounds = "EPSG:4326", extent_of(item)
     ours = f"EPSG:{epsg_of(grid)}"
     if crs == ours:
         return bounds
+    if CRS.from_user_input(crs).is_geographic:
+        bounds = _near(bounds, grid)
     west, south, east_, north_ = transform_bounds(crs, ours, *bounds)
     return (west, south, east_, north_)
 
 
-def _flat(bbox: list[float]) -> list[float]:
-    """Without heights."""
-    return [bbox[0], bbox[1], bbox[3], bbox[4]]
+def _near(bounds: Bounds, grid: GeoBox) -> Bounds:
+    """Of bounds in degrees, the part around the grid: UTM folds what is as wide as the world."""
+    west, south, east, north = bounds
+    x, y = _centre(grid)
+    turn = 360 * round((x - (west + east) / 2) / 360)
+    near = (
+        max(west + turn, x - NEAR), max(south, y - NEAR, -89.0),
+        min(east + turn, x + NEAR), min(north, y + NEAR, 89.0),
+    )  # fmt: skip
+    return near if near[0] < near[2] and near[1] < near[3] else bounds
+
+
+def _centre(grid: GeoBox) -> tuple[float, float]:
+    """Longitude and latitude of a grid's centre."""
+    west, south, east, north = bounds_of(grid)
+    to_degrees = Transformer.from_crs(epsg_of(grid), 4326, always_xy=True)
+    x, y = to_degrees.transform((west + east) / 2, (south + north) / 2)
+    return float(x), float(y)
 
 
 def describe_surface(scenes: Scenes, grid: GeoBox, settings: CubeSettings) -> Surface:

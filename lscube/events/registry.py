@@ -13,6 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from lscube.errors import AreaError, SettingsError
 from lscube.events.moment import Event, make_event
+from lscube.files import read_text
 from lscube.grid import Bounds, read_area
 
 REGISTRY = Path(__file__).with_name("events.toml")
@@ -141,12 +142,12 @@ def find_event(event_id: str, own: Path | None = None) -> RegisteredEvent:
 def _read_file(path: Path) -> dict[str, RegisteredEvent]:
     """The events of one file."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text(path))
     except OSError:
         raise SettingsError(
             f"Expected a registry of events at {path}, found none; check the path."
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise SettingsError(f"Expected TOML in {path}, but {error}; correct the file.") from None
     return {event_id: _check(event_id, fields, path) for event_id, fields in content.items()}
 

@@ -1,7 +1,8 @@
 """Which pixels: area of interest, grid in one UTM zone, and the lattice of prediction windows."""
 
-from lscube.grid.area import OUTSIDE_UTM, Bounds, arrange_area, read_area, unwrap
+from lscube.grid.area import OUTSIDE_UTM, Bounds, arrange_area, read_area
 from lscube.grid.lattice import Lattice
+from lscube.grid.longitudes import arrange_footprint, unwrap
 from lscube.grid.zone import (
     FARTHEST,
     MOST_PIXELS,
@@ -21,6 +22,7 @@ __all__ = [
     "Bounds",
     "Lattice",
     "arrange_area",
+    "arrange_footprint",
     "bounds_of",
     "epsg_of",
     "make_grid",

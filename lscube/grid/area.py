@@ -1,24 +1,18 @@
-"""Areas of interest: reading them, and longitudes around the antimeridian.
-
-An area is kept as GeoJSON wants it (RFC 7946, sections 3.1.9 and 5.2): longitudes from -180 to 180,
-cut in two where it crosses the antimeridian. For centres and projections it is put together again.
-"""
+"""Areas of interest: reading them, and what they must be."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import geopandas
 import numpy as np
-import numpy.typing as npt
 import shapely
-from shapely.affinity import translate
 from shapely.geometry import MultiPolygon, Polygon, box
 from shapely.geometry.base import BaseGeometry
 
 from lscube.errors import AreaError
+from lscube.grid.longitudes import cut_at_180, polygons_of, short_way
 
 Bounds = tuple[float, float, float, float]
 
@@ -77,10 +71,10 @@ def arrange_area(given: Iterable[BaseGeometry], aoi: object) -> BaseGeometry:
     valid = [
         part
         for one in given
-        for polygon in _polygons(one)
-        for part in _polygons(_around(polygon, aoi))
+        for polygon in polygons_of(one)
+        for part in polygons_of(_around(polygon, aoi))
     ]
-    parts = [part for polygon in valid for part in _cut(polygon)]
+    parts = [part for polygon in valid for part in cut_at_180(polygon)]
     area: BaseGeometry = MultiPolygon() if not parts else shapely.union_all(parts)
     if area.area == 0:
         raise AreaError(
@@ -99,28 +93,6 @@ def check_latitudes(area: BaseGeometry) -> None:
         )
 
 
-def unwrap(area: BaseGeometry) -> BaseGeometry:
-    """Put an area together that was cut at the antimeridian: longitudes may then exceed 180.
-
-    The parts are laid out so that the widest gap between them, around the globe, lies outside.
-    """
-    parts = shapely.get_parts(area)
-    if len(parts) < 2:
-        return area
-    west, _, east, _ = shapely.bounds(parts).T
-    order = np.argsort(west)
-    gaps = west[order][1:] - np.maximum.accumulate(east[order])[:-1]
-    if gaps.max() <= west.min() + 360 - east.max():
-        return area
-    first = west[order][1:][gaps.argmax()]
-    moved = [
-        part if edge >= first else translate(part, 360)
-        for part, edge in zip(parts, west, strict=True)
-    ]
-    together: BaseGeometry = shapely.union_all(moved)
-    return together
-
-
 def _bounds_polygon(bounds: Bounds) -> Polygon:
     west, south, east, north = bounds
     until = east if west <= east else east + 360
@@ -135,7 +107,7 @@ def _bounds_polygon(bounds: Bounds) -> Polygon:
 
 def _read_polygons(path: Path) -> list[Polygon]:
     frame = _read_frame(path).to_crs(4326)
-    found = [part for geometry in frame.geometry.dropna() for part in _polygons(geometry)]
+    found = [part for geometry in frame.geometry.dropna() for part in polygons_of(geometry)]
     points = shapely.get_coordinates(found)
     if not np.isfinite(points).all():
         raise AreaError(
@@ -169,18 +141,10 @@ def _read_frame(path: Path) -> geopandas.GeoDataFrame:
     return frame
 
 
-def _polygons(geometry: BaseGeometry) -> Iterator[Polygon]:
-    """The polygons of a geometry, however deep; points and lines have no extent."""
-    if isinstance(geometry, Polygon) and not geometry.is_empty:
-        yield geometry
-    for part in getattr(geometry, "geoms", ()):
-        yield from _polygons(part)
-
-
 def _around(polygon: Polygon, origin: object) -> BaseGeometry:
     """A valid polygon whose edges go the short way round; longitudes may then exceed 180."""
-    outline = _short_way(polygon.exterior)
-    holes = [_short_way(ring) for ring in polygon.interiors]
+    outline = short_way(polygon.exterior)
+    holes = [short_way(ring) for ring in polygon.interiors]
     if any(ring[0, 0] != ring[-1, 0] for ring in (outline, *holes)):
         raise AreaError(
             f"Expected an area that leaves the poles out, {origin} goes all the way round; {OUTSIDE_UTM}."
@@ -195,32 +159,3 @@ def _around(polygon: Polygon, origin: object) -> BaseGeometry:
         hole[:, 0] += 360 * np.round(((west + east) / 2 - hole[:, 0].mean()) / 360)
     valid: BaseGeometry = shapely.make_valid(Polygon(outline, holes))
     return valid
-
-
-def _short_way(ring: shapely.LinearRing) -> npt.NDArray[np.float64]:
-    """A ring's longitudes and latitudes, the jumps by a whole turn taken out."""
-    points: npt.NDArray[np.float64] = shapely.get_coordinates(ring)
-    turns = np.cumsum(np.round(np.diff(points[:, 0]) / 360))
-    points[1:, 0] -= 360 * turns
-    return points
-
-
-def _cut(polygon: Polygon) -> Iterator[Polygon]:
-    """The pieces of a valid polygon, cut at the antimeridian, between -180 and 180."""
-    west, _, east, _ = polygon.bounds
-    shift = -360.0 * math.floor((west + 180) / 360)
-    moved = translate(polygon, shift) if shift else polygon
-    if east + shift <= 180:
-        yield _within_degrees(moved)
-        return
-    for part in _polygons(moved.intersection(box(-180, -91, 180, 91))):
-        yield _within_degrees(part)
-    for part in _polygons(moved.intersection(box(180, -91, 540, 91))):
-        yield _within_degrees(translate(part, -360))
-
-
-def _within_degrees(polygon: Polygon) -> Polygon:
-    """Take away what rounding adds beyond 180 degrees."""
-    if shapely.box(-180, -90, 180, 90).covers(polygon):
-        return polygon
-    return shapely.transform(polygon, lambda points: np.clip(points, (-180, -90), (180, 90)))

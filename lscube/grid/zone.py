@@ -12,7 +12,8 @@ from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
 from lscube.errors import AreaError
-from lscube.grid.area import Bounds, check_latitudes, unwrap
+from lscube.grid.area import Bounds, check_latitudes
+from lscube.grid.longitudes import unwrap
 
 FARTHEST = 9.0
 """Degrees of longitude from a zone's middle up to which its grid serves: one zone to either side.

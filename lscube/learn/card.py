@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lscube.errors import ModelError
+from lscube.files import read_text
 from lscube.markup import table
 from lscube.probabilities import Calibration
 from lscube.settings import Bounds, Branch, SplitSettings, TrainSettings, explain
@@ -145,18 +146,18 @@ def read_card(folder: Path | str) -> Card:
     """Read a saved model's card, or by its name one of lscube's own; the network is not touched."""
     path = shipped_folder(folder) / CARD
     try:
-        return Card.model_validate_json(path.read_bytes())
+        return Card.model_validate_json(read_text(path))
     except FileNotFoundError:
         raise ModelError(
             f"Expected a saved model in {folder}, found no {CARD} in it; check the path."
         ) from None
-    except OSError as error:
-        raise ModelError(f"Expected a card in {path}, but {error}; check the path.") from None
     except ValidationError as error:
         raise ModelError(
             f"Expected a model's card in {path}, but it is damaged or of another version of lscube "
             f"({explain(error)}); copy the model again, or train it with this version."
         ) from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"Expected a card in {path}, but {error}; check the path.") from None
 
 
 def check_cube(card: Card, bands: Sequence[str], resolution: float) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lscube.errors import InUseError, LscubeError, StoreError
+from lscube.redaction import redacted
 from lscube.scan import versions
 from lscube.scan.alerts import feed
 from lscube.scan.following import Event, Followed
@@ -16,6 +17,7 @@ from lscube.scan.hazard import Hazard
 from lscube.scan.metrics import PassNumbers, write_metrics
 from lscube.scan.record import EventRecord
 from lscube.scan.state import ConflictError
+from lscube.scan.status import trouble_of
 from lscube.scan.steps import Begin, ends_at
 from lscube.scan.triggers.same import PREFERRED
 from lscube.scan.world import World, logger
@@ -86,9 +88,12 @@ def _ask_triggers(world: World, told: set[str]) -> Iterator[str]:
                     world.state.tell(state)
         except LscubeError as error:
             logger.warning("%s: %s", name, error, extra={"scan_id": world.run})
+            world.state.set_note(trouble_of(name), redacted(str(error)))
             yield f"{name}: {error}"
         else:
             world.state.set_note(f"asked-{name}", now.isoformat())
+            if world.state.note(trouble_of(name)):
+                world.state.set_note(trouble_of(name), "")
         world.at(f"asked {name}")
 
 

@@ -5,10 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from lscube.scan.record import EventRecord
+from lscube.scan.state import State
+from lscube.scan.triggers.same import PREFERRED
 
 _ORDER = {
     phase: place for place, phase in enumerate(("followed", "new", "ended", "deleted", "declined"))
 }
+
+
+def trouble_of(trigger: str) -> str:
+    """Name of the note on why a trigger could not be asked the last time; empty where it could."""
+    return f"trouble-{trigger}"
+
+
+def lines_of(state: State) -> Iterator[str]:
+    """Describe what a scan remembers: triggers that fail, then each event."""
+    for trigger in PREFERRED:
+        trouble = state.note(trouble_of(trigger))
+        if trouble:
+            yield f"trigger {trigger} failed the last time: {trouble}"
+    yield from status_lines(state.records().values())
 
 
 def status_lines(records: Iterable[EventRecord]) -> Iterator[str]:

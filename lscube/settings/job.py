@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from lscube.errors import SettingsError
+from lscube.files import read_text
 from lscube.settings.base import Settings, explain
 from lscube.settings.cluster import ClusterSettings
 from lscube.settings.mapping import EvaluateSettings, PredictSettings
@@ -69,10 +70,10 @@ def load_job(path: Path, data: Path | None = None) -> Job:
 def read_content(path: Path) -> dict[str, Any]:
     """Read a TOML file as it stands; `make_job` checks it."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except OSError:
         raise SettingsError(f"Expected a job file at {path}, found none; check the path.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise SettingsError(f"Expected TOML in {path}, but {error}; correct the file.") from None
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from shapely.geometry import shape
 
 from lscube.errors import InventoryError
+from lscube.files import read_text
 
 Quantity = Literal["pga_percent_g", "mmi"]
 
@@ -98,7 +99,7 @@ def read_shaking(path: Path) -> Shaking:
         The file is missing or holds no such contours.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except OSError as error:
         raise InventoryError(
             f"Expected contours at {path}, but {error.strerror or error}; {_ADVICE}."

@@ -10,6 +10,7 @@ from typing import Any
 import geopandas
 
 from lscube.errors import InputError, InventoryError, MissingExtraError
+from lscube.files import read_text
 from lscube.products.inventory.writing import FORMATS
 
 
@@ -79,7 +80,7 @@ def is_summary(content: Mapping[str, Any]) -> bool:
 def _read(path: Path, what: str, advice: str) -> dict[str, Any]:
     """A JSON object; what is none is an empty one."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_text(path))
     except FileNotFoundError:
         raise InputError(f"Expected {what} at {path}, found no such file; {advice}.") from None
     except OSError as error:

@@ -15,7 +15,7 @@ from pystac.utils import datetime_to_str
 
 from lscube.attributes import content
 from lscube.grid import Bounds, bounds_of, epsg_of, resolution_of
-from lscube.grid.area import unwrap
+from lscube.grid.longitudes import unwrap
 from lscube.manifest import Manifest
 from lscube.mapping.opening import is_unfinished, manifest_of
 from lscube.products.portable import is_local, portable

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element, ParseError
 
 from lscube.catalog import unsigned
 from lscube.errors import RefusedError, SourceError
+from lscube.files import decoded
 from lscube.markup import clean_text
 from lscube.settings.scan_rules import LimitSettings
 
@@ -20,7 +21,7 @@ def parse_json(content: bytes, origin: str, limits: LimitSettings) -> Any:
     Parameters
     ----------
     content
-        UTF-8.
+        UTF-8 or UTF-16.
     origin
         Address or path, for messages.
     limits
@@ -35,7 +36,7 @@ def parse_json(content: bytes, origin: str, limits: LimitSettings) -> Any:
     """
     _check_size(content, origin, limits)
     try:
-        document = json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant)
+        document = json.loads(decoded(content), parse_constant=_no_constant)
     except RecursionError:
         raise too_much(origin, "deeply nested lists", f"{limits.depth} levels") from None
     except ValueError as error:

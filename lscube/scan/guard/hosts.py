@@ -94,7 +94,7 @@ def check_ip(address: str, port: int, allowed: AllowSettings) -> None:
 
 def refused(address: str, why: str) -> RefusedError:
     """Say that an address is refused."""
-    shown = "".join(c if c.isprintable() else "?" for c in unsigned(address[:200]))
+    shown = "".join(c if c.isprintable() else "?" for c in unsigned(address)[:200])
     return RefusedError(
         f"Expected an address that the scan may use, got {shown}, but {why}; see [allow]."
     )

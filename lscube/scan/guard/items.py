@@ -111,6 +111,7 @@ def _with_allowed(
     own = item.clone()
     left_out = []
     for key, asset in item.assets.items():
+        own.assets[key].href = asset.href  # with what it remembers of its signature
         try:
             check_address(asset.href, allowed, remote)
         except RefusedError as error:

@@ -13,10 +13,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element
 
+from lscube.errors import SourceError
 from lscube.markup import clean_text
 from lscube.scan.guard.documents import number, parse_json, parse_xml
 from lscube.scan.hazard import Colour, Fetch, Hazard, Kind
@@ -40,7 +42,10 @@ RSS = "https://www.gdacs.org/xml/rss.xml"
 """Address of the feed of what is current."""
 
 KINDS: dict[str, Kind] = {"EQ": "earthquake", "TC": "cyclone", "FL": "flood"}
-"""Event types that can set off landslides; others (drought, wildfire, ...) are passed over."""
+"""Event types that can set off landslides."""
+
+OTHERS = frozenset({"DR", "TS", "VO", "WF"})
+"""Event types that are passed over: droughts, tsunamis, volcanoes, wildfires."""
 
 PAGE, PAGES = 100, 20
 """Events of one page of the API, and most pages that are asked for."""
@@ -48,9 +53,8 @@ PAGE, PAGES = 100, 20
 OVERLAP = timedelta(days=2)
 """How much earlier than the last time the API is asked from; it dates by day."""
 
-_GDACS = "{http://www.gdacs.org}"
-_GEO = "{http://www.w3.org/2003/01/geo/wgs84_pos#}"
-_POINT = "{http://www.georss.org/georss}point"
+_ANY = "{*}"
+"""Elements are known by their local names: a namespace is an address, and such move (http to https)."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,13 @@ class Gdacs:
             yield from map(_of_feature, features_of(document, "the events of GDACS", self.limits))
             return
         root = parse_xml(content, self.address, self.limits)
-        for count, item in enumerate(root.iter("item")):
-            if count < self.limits.features:
-                yield _of_item(item)
+        if _local(root) not in ("rss", "RDF"):
+            raise SourceError(
+                "Expected the events of GDACS as RSS, found XML whose root is "
+                f"{clean_text(_local(root), 60)!r}; see whether the address is still the right one."
+            )
+        for item in islice(root.iterfind(f".//{_ANY}item"), self.limits.features):
+            yield _of_item(item)
 
     def _pages(self, since: datetime, now: datetime) -> Iterator[dict[str, Any]]:
         """Pages until one is not full, or brings nothing new."""
@@ -118,9 +126,13 @@ def hazard_of(entry: dict[str, Any]) -> Hazard | None:
     EntryError
         It lacks id, time or place.
     """
-    kind = KINDS.get(str(entry["eventtype"]))
-    if kind is None:
+    kind = KINDS.get(str(entry["eventtype"]).strip())
+    if kind is None and str(entry["eventtype"]).strip() in OTHERS:
         return None
+    if kind is None:
+        raise EntryError(
+            f"its event type {clean_text(entry['eventtype'], 30)!r} is none of GDACS's"
+        )
     start, end = instant(entry["fromdate"]), instant(entry["todate"])
     if start is None:
         raise EntryError("it has no time")
@@ -188,18 +200,25 @@ _PLAIN = (
 """Fields that both forms have under the same name."""
 
 
+def _local(element: Element) -> str:
+    """An element's name without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
 def _of_item(item: Element) -> dict[str, Any]:
     """Fields of an item of the RSS feed."""
-    severity = item.find(f"{_GDACS}severity")
-    point = (item.findtext(_POINT) or "").split()
-    neic = next((e.text for e in item.iter(f"{_GDACS}identifier") if e.get("id") == "neicid"), None)
-    latitude = item.findtext(f"{_GEO}Point/{_GEO}lat") or "".join(point[:1])
-    longitude = item.findtext(f"{_GEO}Point/{_GEO}long") or "".join(point[1:2])
+    severity = item.find(f"{_ANY}severity")
+    point = (item.findtext(f"{_ANY}point") or "").split()
+    neic = next(
+        (e.text for e in item.iterfind(f".//{_ANY}identifier") if e.get("id") == "neicid"), None
+    )
+    latitude = item.findtext(f"{_ANY}Point/{_ANY}lat") or "".join(point[:1])
+    longitude = item.findtext(f"{_ANY}Point/{_ANY}long") or "".join(point[1:2])
     return {
-        **{name: item.findtext(f"{_GDACS}{name}") for name in _PLAIN},
-        "title": item.findtext("title"),
-        "link": item.findtext("link"),
-        "pubDate": item.findtext("pubDate"),
+        **{name: item.findtext(f"{_ANY}{name}") for name in _PLAIN},
+        "title": item.findtext(f"{_ANY}title"),
+        "link": item.findtext(f"{_ANY}link"),
+        "pubDate": item.findtext(f"{_ANY}pubDate"),
         "latitude": latitude,
         "longitude": longitude,
         "severity": severity.get("value") if severity is not None else None,

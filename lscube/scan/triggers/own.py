@@ -15,8 +15,6 @@ In GeoJSON these are properties; a Point is the centre, a Polygon or MultiPolygo
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 from collections.abc import Iterator, Mapping
@@ -45,6 +43,7 @@ from lscube.scan.triggers.reading import (
     safe_name,
     web_page,
 )
+from lscube.scan.triggers.spreadsheet import REST, rows_of
 from lscube.settings.scan_rules import DEFAULT_LIMITS, LimitSettings
 
 log = logging.getLogger("lscube.scan")
@@ -58,7 +57,7 @@ class OwnList:
     """The trigger; see `lscube.scan.hazard.Trigger`."""
 
     path: Path
-    """Of the list: CSV, or GeoJSON (".geojson", ".json")."""
+    """Of the list: CSV (separated by commas, semicolons or tabs), or GeoJSON (".geojson", ".json")."""
     limits: LimitSettings = DEFAULT_LIMITS
     """How much is taken."""
 
@@ -92,7 +91,11 @@ class OwnList:
                 f"Expected a list of events at {self.path}, but {error.strerror or error}; check the path."
             ) from None
         if self.path.suffix.lower() == ".csv":
-            yield from _rows(content, self.path, self.limits)
+            if len(content) > self.limits.feed_bytes:
+                raise SourceError(
+                    f"Expected at most {self.limits.feed_bytes:,} bytes in {self.path}; see [limits]."
+                )
+            yield from rows_of(content, self.path, self.limits)
             return
         document = parse_json(content, str(self.path), self.limits)
         for feature in features_of(document, f"events in {self.path}", self.limits):
@@ -112,6 +115,10 @@ def hazard_of(entry: Mapping[str, Any], limits: LimitSettings = DEFAULT_LIMITS) 
     EntryError, SettingsError
         A field is missing or wrong.
     """
+    if REST in entry:
+        raise EntryError(
+            "it has more cells than there are columns; put a text with a comma into quotes"
+        )
     native = safe_name(str(entry.get("id") or ""))
     event = make_event(native, str(entry.get("time") or "").strip())
     outline, bounds = _outline(entry.get("geometry"), limits), _bounds(entry)
@@ -141,29 +148,6 @@ def hazard_of(entry: Mapping[str, Any], limits: LimitSettings = DEFAULT_LIMITS) 
         outline=json.dumps(entry["geometry"]) if outline is not None else None,
         radius=_radius(entry),
     )
-
-
-def _rows(content: bytes, path: Path, limits: LimitSettings) -> Iterator[Mapping[str, Any]]:
-    if len(content) > limits.feed_bytes:
-        raise SourceError(f"Expected at most {limits.feed_bytes:,} bytes in {path}; see [limits].")
-    try:
-        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        missing = {"id", "time"} - {(name or "").strip() for name in reader.fieldnames or ()}
-        if missing:
-            raise SourceError(
-                f"Expected columns id and time in {path}, found no {' and '.join(sorted(missing))}; "
-                "name the columns in the first line."
-            )
-        for count, row in enumerate(reader):
-            if count >= limits.features:
-                raise SourceError(
-                    f"Expected at most {limits.features:,} events in {path}; see [limits]."
-                )
-            yield {(name or "").strip(): value for name, value in row.items() if value}
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(
-            f"Expected CSV in UTF-8 in {path}, but it cannot be read ({clean_text(error)}); correct it."
-        ) from None
 
 
 def _kind(entry: Mapping[str, Any]) -> Kind:

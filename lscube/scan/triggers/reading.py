@@ -29,6 +29,10 @@ class EntryError(ValueError):
     """An entry of a feed says nothing that can be used; it will not get better by asking again."""
 
 
+class DoubtError(EntryError):
+    """An entry of a feed is understood, but not believed."""
+
+
 def colour(value: Any) -> Colour | None:
     """Alert level of a feed's text, None for what is none ("pending")."""
     text = str(value).strip().lower() if isinstance(value, str) else ""
@@ -138,19 +142,30 @@ def each(
     Raises
     ------
     SourceError
-        In the end, where some could not be had that may be had later.
+        In the end, where some could not be had that may be had later, or none can be understood: that is
+        no quiet day, but another feed than the one that is known.
     """
-    failed = []
+    failed, odd, count = [], [], 0
     for entry in entries:
+        count += 1
         try:
             hazard = read(entry)
         except EntryError as error:
             skip(f"{origin}: an entry was skipped: {clean_text(error)}")
+            if not isinstance(error, DoubtError):
+                odd.append(clean_text(error))
         except SourceError as error:
             failed.append(str(error))
         else:
             if hazard is not None:
                 yield hazard
+    if odd and len(odd) == count:
+        raise SourceError(
+            f"Expected {origin}, but none of the {count} entries that came can be understood ({odd[0]}); see "
+            "whether the address is still the right one, and whether the feed has changed."
+        )
+    if odd:
+        skip(f"{origin}: {len(odd)} of {count} entries could not be understood")
     if failed:
         raise SourceError(
             f"Expected all events of {origin}, but {len(failed)} could not be had ({failed[0]}); "

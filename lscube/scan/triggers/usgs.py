@@ -19,7 +19,15 @@ from lscube.catalog.web import FetchError
 from lscube.errors import RefusedError
 from lscube.scan.guard.documents import number, parse_json
 from lscube.scan.hazard import Fetch, Hazard
-from lscube.scan.triggers.reading import EARLIEST, EntryError, each, features_of, instant, member
+from lscube.scan.triggers.reading import (
+    EARLIEST,
+    DoubtError,
+    EntryError,
+    each,
+    features_of,
+    instant,
+    member,
+)
 from lscube.scan.triggers.usgs_event import TELLING, hazard_of
 from lscube.settings.scan_rules import DEFAULT_LIMITS, LimitSettings
 
@@ -33,6 +41,21 @@ OVERLAP = timedelta(hours=1)
 
 GONE = (404, 409, 410)
 """HTTP statuses of a detail that is not there: not found, deleted (FDSN), gone."""
+
+
+def _check_known(feature: Any) -> None:
+    """Make sure that what decides whether an event is looked at is there; a magnitude may be unknown.
+
+    Raises
+    ------
+    EntryError
+        It is not.
+    """
+    said = member(feature, "properties")
+    if instant(member(said, "time")) is None:
+        raise EntryError("it has no time")
+    if not isinstance(said, dict) or "mag" not in said:
+        raise EntryError("it has no magnitude")
 
 
 @dataclass(frozen=True)
@@ -65,8 +88,12 @@ class Usgs:
         """
         origin = "the events of the USGS"
         features = features_of(self._list(since, now), origin, self.limits)
-        wanted = (one for one in features if self._is_wanted(one, since, now))
-        return each(wanted, self._hazard, origin, log.warning)
+
+        def read(feature: Any) -> Hazard | None:
+            _check_known(feature)
+            return self._hazard(feature) if self._is_wanted(feature, since, now) else None
+
+        return each(features, read, origin, log.warning)
 
     def _list(self, since: datetime, now: datetime) -> Any:
         address = self.address
@@ -124,5 +151,5 @@ class Usgs:
     def _detailed(self, told: Hazard, content: bytes, address: str) -> Hazard:
         found = hazard_of(parse_json(content, address, self.limits))
         if told.id not in (found.id, *found.others):
-            raise EntryError(f"the detail of {told.id} is of {found.id}")
+            raise DoubtError(f"the detail of {told.id} is of {found.id}")
         return found
