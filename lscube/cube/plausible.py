@@ -31,8 +31,8 @@ FAINTEST = 0.003
 """Reflectance that the brightest hundredth of a scene reaches: clear deep water has 0.005 in red."""
 
 STEEPEST = 50.0
-"""Degrees that half of a surface model does not exceed over `COARSE` metres: half of the steepest massifs
-stays below 40 (Nanga Parbat, Karakoram at 30 m)."""
+"""Degrees that half of a surface model does not exceed over `COARSE` metres: of 17 real ones of mountains
+at 5 to 31 m the steepest has 24 at the median."""
 
 COARSE = 10.0
 """Metres over which slopes are looked at: trees and houses are steep in finer surface models."""
