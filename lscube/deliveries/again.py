@@ -25,6 +25,7 @@ from lscube.grid import make_grid, resolution_of
 from lscube.learn import LoadedModel, load_model
 from lscube.mapping import Running, map_region
 from lscube.mapping.places import place_of, reached
+from lscube.paths import split_layer
 from lscube.products.reproduce import (
     Run,
     Verdict,
@@ -199,7 +200,7 @@ def _cube_of(run: Run, data: Path | None) -> CubeSettings:
         if said[name] is None:
             continue
         path = (data or Path()) / said[name]
-        if not path.exists():
+        if not split_layer(path)[0].exists():
             raise SettingsError(
                 f"Expected the mask {said[name]} that the map was made with, found none at {path}; give the "
                 "folder that it lies in with --data."

@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import geopandas
 import numpy as np
 import numpy.typing as npt
 import shapely
@@ -19,6 +18,7 @@ from shapely.geometry import MultiPolygon, Polygon, box
 from shapely.geometry.base import BaseGeometry
 
 from lscube.errors import AreaError
+from lscube.vectors import AREA, polygons_in, read_features
 
 Bounds = tuple[float, float, float, float]
 
@@ -134,8 +134,8 @@ def _bounds_polygon(bounds: Bounds) -> Polygon:
 
 
 def _read_polygons(path: Path) -> list[Polygon]:
-    frame = _read_frame(path).to_crs(4326)
-    found = [part for geometry in frame.geometry.dropna() for part in _polygons(geometry)]
+    frame = read_features(path, AREA).frame.to_crs(4326)
+    found: list[Polygon] = polygons_in(frame.geometry.to_numpy())[0].tolist()
     points = shapely.get_coordinates(found)
     if not np.isfinite(points).all():
         raise AreaError(
@@ -147,26 +147,6 @@ def _read_polygons(path: Path) -> list[Polygon]:
             "file its CRS, or save the area in EPSG:4326."
         )
     return found
-
-
-def _read_frame(path: Path) -> geopandas.GeoDataFrame:
-    if not path.is_file():
-        raise AreaError(f"Expected an area of interest at {path}, found no file; check the path.")
-    try:
-        frame = geopandas.read_file(path)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise AreaError(
-            f"Expected GeoJSON or another vector file in {path}, but it cannot be read ({reason}); "
-            "save the area as GeoJSON."
-        ) from None
-    if not isinstance(frame, geopandas.GeoDataFrame) or frame.geometry.isna().all():
-        raise AreaError(
-            f"Expected polygons in {path}, found no geometry; draw the area as a polygon."
-        )
-    if frame.crs is None:
-        raise AreaError(f"Expected a CRS in {path}, found none; assign one, for example EPSG:4326.")
-    return frame
 
 
 def _polygons(geometry: BaseGeometry) -> Iterator[Polygon]:
