@@ -59,6 +59,7 @@ from lscube.products.run import name_run
 from lscube.progress import map_progress, progress
 from lscube.scores import IGNORE
 from lscube.settings import Job, LabelSettings, TrainSettings
+from lscube.settings.models import shipped_folder
 
 if TYPE_CHECKING:
     from lscube.learn import LoadedModel
@@ -145,18 +146,23 @@ def train(
     folder
         New folder for the model.
     parent
-        Folder of a saved model to begin from.
+        Folder of a saved model to begin from, or the name of one that comes with lscube.
     client
         A `distributed.Client`, one of whose workers trains; None: this process.
     """
     if client is not None:
-        parts = (list(jobs), folder.absolute(), parent and parent.absolute())
+        parts = (list(jobs), folder.absolute(), _at_hand(parent))
         return on_a_worker(client, folder, train, *parts)
     check_room(folder)
     settings = _common_settings(jobs)
     events = [_training_event(job) for job in jobs]
     with progress("reading"):
         return fit(events, folder, settings, parent=parent, say=tqdm.write)
+
+
+def _at_hand(parent: Path | None) -> Path | None:
+    """A model's folder as workers see it, which start elsewhere."""
+    return None if parent is None else shipped_folder(parent).absolute()
 
 
 def _common_settings(jobs: Sequence[Job]) -> TrainSettings:
@@ -198,7 +204,7 @@ def train_chips(
     """Train a model on `train.npz` and `validation.npz` of a folder, and save it; see `train`."""
     if client is not None:
         files = (folder.absolute(), settings, resolution, out.absolute())
-        return on_a_worker(client, out, train_chips, *files, parent and parent.absolute())
+        return on_a_worker(client, out, train_chips, *files, _at_hand(parent))
     check_room(out)
     training, validation = (read_chips(folder / f"{name}.npz") for name in ("train", "validation"))
     return fit_chips(training, validation, out, settings, resolution, parent=parent, say=tqdm.write)

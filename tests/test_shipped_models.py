@@ -13,9 +13,10 @@ from lscube.events import make_event
 from lscube.grid import make_grid, read_area
 from lscube.learn import read_card
 from lscube.learn.bundle import digest, open_network, split_channels
-from lscube.learn.shipped import SHIPPED, WEIGHTS, shipped_folder, write_weights
+from lscube.learn.shipped import WEIGHTS, write_weights
 from lscube.mapping import design_map, map_region
 from lscube.settings import PredictSettings, SourceSettings
+from lscube.settings.models import SHIPPED, shipped_folder
 from tests.map_job import CARD, SETTINGS, StandIn
 from tests.scenes import EVENT_TIME, Scene, inner_area, surface, write_items
 

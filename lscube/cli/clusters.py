@@ -96,7 +96,9 @@ def cluster_group() -> None:
 
 @cluster_group.command()
 @cluster_options
-@click.option("--model", "models", type=PATH, multiple=True, help="Saved model that workers need.")
+@click.option(
+    "--model", "models", type=PATH, multiple=True, help="A model, as for predict, for the workers."
+)
 @click.option("--folder", type=PATH, help="Folder that workers need to see.")
 def check(cluster: ClusterOptions, models: tuple[Path, ...], folder: Path | None) -> None:
     """Start or reach a cluster, and say whether maps can be made on it.

@@ -32,7 +32,7 @@ _PROBABILITY = click.FloatRange(min=0, max=1, min_open=True)
     "models",
     type=PATH,
     multiple=True,
-    help="Folder of the model that made the map: its calibration and its threshold are used.",
+    help="The model that made the map, as for predict: its calibration and its threshold are used.",
 )
 @click.option(
     "--threshold",

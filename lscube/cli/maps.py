@@ -150,7 +150,7 @@ def _print_plan(found: MapPlan, machines: Machines) -> None:
 @job_options
 @click.option("--map", "store", help="Zarr store with the map, by path or address.")
 @click.option("--chips", type=PATH, help="NPZ file of chips with masks, instead of a map.")
-@click.option("--model", type=PATH, help="Folder of a saved model, for --chips.")
+@click.option("--model", type=PATH, help="A model as for predict, for --chips.")
 @click.option("--out", type=PATH, required=True, help="JSON file with the scores to write.")
 @click.option("--picture", type=PATH, help="PNG to draw; by default beside --out.")
 @cluster_options

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 @click.command()
 @job_options
 @click.option(
-    "--from", "parent", type=PATH, help="Saved model to begin from (fine-tuning), or standard."
+    "--from",
+    "parent",
+    type=PATH,
+    help="Model to begin from (fine-tuning), as for predict.",
 )
 @click.option(
     "--chips",

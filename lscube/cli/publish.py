@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     "models",
     type=PATH,
     multiple=True,
-    help="Folder of a model that made the map; copied.",
+    help="A model that made the map, as for predict; copied.",
 )
 @click.option("--summary", type=PATH, help="JSON file from `lscube inventory --summary`.")
 @click.option("--picture", "pictures", type=PATH, multiple=True, help="PNG to add.")
@@ -97,7 +97,7 @@ def publish(
     "frozen items]",
 )
 @click.option(
-    "--model", "models", type=PATH, multiple=True, help="Folder of a model, if not published."
+    "--model", "models", type=PATH, multiple=True, help="A model as for predict, if not published."
 )
 @click.option("--data", type=PATH, help="Folder with masks of your own that the map was made with.")
 @cluster_options

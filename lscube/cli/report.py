@@ -27,7 +27,7 @@ from lscube.cli.options import PATH, JobOptions, job_options
     "models",
     type=PATH,
     multiple=True,
-    help="Folder of the model that made the map, for its card.",
+    help="The model that made the map, as for predict: its card is shown.",
 )
 @click.option(
     "--pixels",

@@ -23,8 +23,9 @@ from lscube.errors import ModelError, StoreError
 from lscube.files import appearing, appearing_folder, cannot_write
 from lscube.learn.card import CARD, Card, read_card
 from lscube.learn.presence import missing_package
-from lscube.learn.shipped import WEIGHTS, read_weights, shipped_folder
+from lscube.learn.shipped import WEIGHTS, read_weights
 from lscube.probabilities import Calibration
+from lscube.settings.models import is_shipped, shipped_folder
 
 NETWORK = "model.keras"
 HISTORY = "history.csv"
@@ -137,7 +138,8 @@ def _read_network(folder: Path, sha256: str) -> Any:
 
 def network_file(folder: Path) -> Path:
     """The network's file in a model's folder: weights alone, or a Keras file."""
-    return folder / (WEIGHTS if (folder / WEIGHTS).is_file() else NETWORK)
+    place = shipped_folder(folder)
+    return place / (WEIGHTS if (place / WEIGHTS).is_file() else NETWORK)
 
 
 def digest(path: Path) -> str:
@@ -189,7 +191,7 @@ def add_calibration(folder: Path, calibration: Calibration) -> LoadedModel:
     Raises
     ------
     ModelError
-        The model is missing, damaged, or changed after it was saved.
+        The model is missing, damaged, changed after it was saved, or one that comes with lscube.
     StoreError
         The card cannot be written.
     """
@@ -204,9 +206,16 @@ def write_card(folder: Path, card: Card) -> None:
 
     Raises
     ------
+    ModelError
+        It is a model that comes with lscube.
     StoreError
         It cannot be written.
     """
+    if is_shipped(folder):
+        raise ModelError(
+            f"Expected a model of your own to change, got {folder}, which comes with lscube; copy "
+            f"{shipped_folder(folder)} and change the copy."
+        )
     with appearing(folder / CARD) as partial:
         partial.write_text(_as_json(card), encoding="utf-8")
 

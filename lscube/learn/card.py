@@ -18,6 +18,7 @@ from lscube.errors import ModelError
 from lscube.markup import table
 from lscube.probabilities import Calibration
 from lscube.settings import Bounds, Branch, SplitSettings, TrainSettings, explain
+from lscube.settings.models import shipped_folder
 
 CARD = "card.json"
 
@@ -140,9 +141,9 @@ class Card(_Frozen):
         return table("Model", ("", ""), rows)
 
 
-def read_card(folder: Path) -> Card:
-    """Read a saved model's card; the network is not touched."""
-    path = folder / CARD
+def read_card(folder: Path | str) -> Card:
+    """Read a saved model's card, or by its name one of lscube's own; the network is not touched."""
+    path = shipped_folder(folder) / CARD
     try:
         return Card.model_validate_json(path.read_bytes())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Models that come with lscube, and networks as half-precision weights, half the size of a Keras file.
+"""Networks as half-precision weights, half the size of a Keras file, as the models that come with lscube are.
 
 A network of `lscube.learn.network` follows from its card; what is stored are its weights: kernels as float16,
 all else (biases, and what batch normalisation counts) as float32. In the network all are float32.
@@ -7,7 +7,7 @@ all else (biases, and what batch normalisation counts) as float32. In the networ
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,22 +17,8 @@ from lscube.settings import TrainSettings
 if TYPE_CHECKING:
     from lscube.learn.card import Card
 
-Shipped = Literal["standard", "light"]
-"""Models that come with lscube."""
-
-SHIPPED: tuple[Shipped, ...] = ("standard", "light")
 WEIGHTS = "weights.npz"
 """The network's file in a folder that holds weights alone."""
-
-_FOLDER = Path(__file__).parents[1] / "models"
-
-
-def shipped_folder(name: Path | str) -> Path:
-    """Where a model lies: one of the package's, if no folder has its name; else `name` itself."""
-    path = Path(name)
-    if str(name) in SHIPPED and not path.exists():
-        return _FOLDER / str(name)
-    return path
 
 
 def write_weights(network: Any, path: Path | IO[bytes]) -> None:

@@ -12,6 +12,7 @@ from lscube.errors import SettingsError
 from lscube.settings.base import Settings, explain
 from lscube.settings.cluster import ClusterSettings
 from lscube.settings.mapping import EvaluateSettings, PredictSettings
+from lscube.settings.models import resolved
 from lscube.settings.scenes import AreaSettings, CubeSettings, EventSettings, SourceSettings
 from lscube.settings.training import LabelSettings, SplitSettings, TrainSettings
 
@@ -34,7 +35,7 @@ class Job(Settings):
 def resolve_paths(value: Any, folder: Path) -> Any:
     """A value with every relative `Path` in it, also in sections, resolved against `folder`."""
     if isinstance(value, Path):
-        return value if value.is_absolute() else folder / value
+        return resolved(value, folder)
     if isinstance(value, tuple):
         return tuple(resolve_paths(entry, folder) for entry in value)
     if isinstance(value, dict):

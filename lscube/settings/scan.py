@@ -14,6 +14,7 @@ from lscube.settings.cluster import ClusterSettings
 from lscube.settings.inventory import InventorySettings
 from lscube.settings.job import read_content, resolve_paths
 from lscube.settings.mapping import PredictSettings
+from lscube.settings.models import ModelFolder
 from lscube.settings.scan_rules import (
     DEFAULT_RULES,
     AllowSettings,
@@ -43,8 +44,9 @@ class TriggerSettings(Settings):
 class MapSettings(Settings):
     """[map]: with which models, and how finely, events are mapped."""
 
-    models: tuple[Path, ...] = Field(min_length=1)
-    """Folders of saved models; several give their mean. Each must be among `[[allow.models]]`."""
+    models: tuple[ModelFolder, ...] = Field(min_length=1)
+    """Folders of saved models, or "standard" or "light", which come with lscube; several give their mean.
+    Each folder must be among `[[allow.models]]`."""
     resolution: float = Field(10.0, ge=1, le=10_000)
     """Pixel size in metres."""
 

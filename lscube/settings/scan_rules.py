@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from lscube.settings.base import Bounds, Settings
+from lscube.settings.models import ModelFolder
 
 Colour = Literal["green", "yellow", "orange", "red"]
 Kind = Literal["earthquake", "cyclone", "flood", "storm", "other"]
@@ -105,7 +106,7 @@ class ScanAreaSettings(Settings):
 class AllowedModel(Settings):
     """[[allow.models]]: a model that a scan may use."""
 
-    folder: Path
+    folder: ModelFolder
     """Its folder, or one above it."""
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Of its network, as `lscube model show` prints it."""
@@ -130,7 +131,7 @@ class AllowSettings(Settings):
     proxy: str | None = Field(None, pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?$")
     """HTTP proxy for all but `hosts`; it then resolves names, and must keep from private addresses itself."""
     models: tuple[AllowedModel, ...] = ()
-    """Models that may be used; none where empty."""
+    """Models that may be used beside those that come with lscube."""
 
     @field_validator("hosts", "only_hosts")
     @classmethod
