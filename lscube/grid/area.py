@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from shapely.geometry import MultiPolygon, Polygon, box
 from shapely.geometry.base import BaseGeometry
 
 from lscube.errors import AreaError
+from lscube.paths import StrPath
 from lscube.vectors import AREA, polygons_in, read_features
 
 Bounds = tuple[float, float, float, float]
@@ -29,7 +31,7 @@ of a wider one with edges across the map it is not known which way round they go
 OUTSIDE_UTM = "UTM covers latitudes from 80 degrees south to 84 north"
 
 
-def read_area(aoi: Path | Bounds) -> BaseGeometry:
+def read_area(aoi: StrPath | Bounds) -> BaseGeometry:
     """Read an area of interest.
 
     An area across the antimeridian may come in any of the usual ways: bounds with west > east, a
@@ -53,8 +55,7 @@ def read_area(aoi: Path | Bounds) -> BaseGeometry:
         The file is missing or no vector file; the area is empty, is not in degrees, is wider than
         90 degrees, or any part of it lies outside the latitudes that UTM covers.
     """
-    given = _read_polygons(aoi) if isinstance(aoi, Path) else [_bounds_polygon(aoi)]
-    area = arrange_area(given, aoi)
+    area = arrange_area(_given(aoi), aoi)
     check_latitudes(area)
     return area
 
@@ -121,7 +122,16 @@ def unwrap(area: BaseGeometry) -> BaseGeometry:
     return together
 
 
+def _given(aoi: StrPath | Bounds) -> list[Polygon]:
+    return _read_polygons(Path(aoi)) if isinstance(aoi, str | PathLike) else [_bounds_polygon(aoi)]
+
+
 def _bounds_polygon(bounds: Bounds) -> Polygon:
+    if len(bounds) != 4:
+        raise AreaError(
+            f"Expected four numbers (west, south, east, north in degrees), got {len(bounds)}: "
+            f"{', '.join(map(str, bounds))}; give all four, or a file."
+        )
     west, south, east, north = bounds
     until = east if west <= east else east + 360
     if not (abs(west) <= 360 and 0 < until - west <= WIDEST and -90 <= south < north <= 90):

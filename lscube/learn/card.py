@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lscube.errors import ModelError
 from lscube.markup import table
+from lscube.paths import StrPath
 from lscube.probabilities import Calibration
 from lscube.settings import Bounds, Branch, SplitSettings, TrainSettings, explain
 from lscube.settings.models import shipped_folder
@@ -141,7 +142,7 @@ class Card(_Frozen):
         return table("Model", ("", ""), rows)
 
 
-def read_card(folder: Path | str) -> Card:
+def read_card(folder: StrPath) -> Card:
     """Read a saved model's card, or by its name one of lscube's own; the network is not touched."""
     path = shipped_folder(folder) / CARD
     try:

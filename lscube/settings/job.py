@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from lscube.errors import SettingsError
+from lscube.paths import StrPath
 from lscube.settings.base import Settings, explain
 from lscube.settings.cluster import ClusterSettings
 from lscube.settings.mapping import EvaluateSettings, PredictSettings
@@ -48,7 +49,7 @@ def resolve_paths(value: Any, folder: Path) -> Any:
     return value
 
 
-def load_job(path: Path, data: Path | None = None) -> Job:
+def load_job(path: StrPath, data: StrPath | None = None) -> Job:
     """Read a job from a TOML file.
 
     Parameters
@@ -63,11 +64,14 @@ def load_job(path: Path, data: Path | None = None) -> Job:
     SettingsError
         The file is missing, is not TOML, or a setting is unknown, missing or out of range.
     """
+    path = Path(path)
+    data = None if data is None else Path(data)
     return make_job(read_content(path), (data or path.parent).resolve(), origin=str(path))
 
 
-def read_content(path: Path) -> dict[str, Any]:
+def read_content(path: StrPath) -> dict[str, Any]:
     """Read a TOML file as it stands; `make_job` checks it."""
+    path = Path(path)
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError:
@@ -76,8 +80,9 @@ def read_content(path: Path) -> dict[str, Any]:
         raise SettingsError(f"Expected TOML in {path}, but {error}; correct the file.") from None
 
 
-def make_job(content: dict[str, Any], folder: Path, origin: str = "the job") -> Job:
+def make_job(content: dict[str, Any], folder: StrPath, origin: str = "the job") -> Job:
     """Check a job's content; relative paths start from `folder`."""
+    folder = Path(folder)
     try:
         job = Job.model_validate(content)
     except ValidationError as error:

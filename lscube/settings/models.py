@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from lscube.paths import StrPath
+
 SHIPPED = ("standard", "light")
 """Names of the models that come with lscube."""
 
@@ -31,7 +33,7 @@ def resolved(path: Path, folder: Path) -> Path:
     return _own(str(path)) if isinstance(path, _Name) and not place.exists() else place
 
 
-def shipped_folder(name: Path | str) -> Path:
+def shipped_folder(name: StrPath) -> Path:
     """Where a model lies: one of the package's, if no folder has its name; else `name` itself.
 
     The package's folder on another machine, as a cluster's workers are given it, is this one's here.
@@ -44,7 +46,7 @@ def shipped_folder(name: Path | str) -> Path:
     return path
 
 
-def is_shipped(name: Path | str) -> bool:
+def is_shipped(name: StrPath) -> bool:
     """Whether a model is one of the package's; symbolic links are followed."""
     place = shipped_folder(name).resolve()
     return place.parent == _FOLDER.resolve() and place.name in SHIPPED

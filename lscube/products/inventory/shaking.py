@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from shapely.geometry import shape
 
 from lscube.errors import InventoryError
+from lscube.paths import StrPath
 
 Quantity = Literal["pga_percent_g", "mmi"]
 
@@ -83,7 +84,7 @@ class Shaking:
         return np.asarray(np.exp(found) if logarithmic else found)
 
 
-def read_shaking(path: Path) -> Shaking:
+def read_shaking(path: StrPath) -> Shaking:
     """Read contours of a ShakeMap.
 
     Parameters
@@ -97,6 +98,7 @@ def read_shaking(path: Path) -> Shaking:
     InventoryError
         The file is missing or holds no such contours.
     """
+    path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import odc.geo.xr  # noqa: F401  (the .odc accessor)
 import xarray as xr
 from pyproj import CRS
@@ -11,13 +9,13 @@ from pyproj import CRS
 from lscube.errors import InventoryError
 from lscube.grid import epsg_of
 from lscube.mapping.opening import is_unfinished
-from lscube.paths import split_layer
+from lscube.paths import StrPath, split_layer
 from lscube.products.report.reading import OWN_INVENTORY
 from lscube.products.run import run_id
 from lscube.vectors import read_table
 
 
-def check_inventory(path: Path, mapped: xr.Dataset) -> None:
+def check_inventory(path: StrPath, mapped: xr.Dataset) -> None:
     """Refuse an inventory that is of another run, or neither in the map's CRS nor in EPSG:4326.
 
     A map has one CRS by the way it is made; an inventory that was made or edited elsewhere is where
