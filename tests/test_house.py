@@ -14,7 +14,7 @@ PACKAGE = Path(lscube.__file__).parent
 # Every room may use these; they import nothing of lscube but each other.
 FOUNDATION = {
     *("drawing", "errors", "settings", "files", "scores", "probabilities", "manifest", "markup"),
-    *("redaction", "logs", "metrics", "machine", "paths"),
+    *("redaction", "logs", "metrics", "machine", "paths", "hints"),
 }
 
 ROOMS = {
@@ -28,6 +28,7 @@ ROOMS = {
     "markup": set(),
     "machine": set(),
     "paths": set(),
+    "hints": set(),
     "redaction": set(),
     "logs": set(),
     "metrics": set(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from lscube.errors import AreaError, SettingsError
 from lscube.events.moment import Event, make_event
 from lscube.grid import Bounds, read_area
+from lscube.hints import did_you_mean
 from lscube.paths import StrPath
 
 REGISTRY = Path(__file__).with_name("events.toml")
@@ -133,9 +133,7 @@ def find_event(event_id: str, own: StrPath | None = None) -> RegisteredEvent:
     known = known_events(own)
     if event_id in known:
         return known[event_id]
-    near = difflib.get_close_matches(event_id.lower(), known, n=3, cutoff=0.5)
-    meant = " or ".join(repr(name) for name in near)
-    advice = f"did you mean {meant}?" if near else "choose one, or give the time and the area."
+    advice = did_you_mean(event_id, known) or "choose one, or give the time and the area."
     listed = ", ".join(known)
     raise SettingsError(
         f"Expected one of the registered events ({listed}), got {event_id!r}; {advice}"

@@ -26,7 +26,7 @@ from lscube.learn.presence import missing_package
 from lscube.learn.shipped import WEIGHTS, read_weights
 from lscube.paths import StrPath
 from lscube.probabilities import Calibration
-from lscube.settings.models import is_shipped, shipped_folder
+from lscube.settings.models import check_model, is_shipped, shipped_folder
 
 NETWORK = "model.keras"
 HISTORY = "history.csv"
@@ -177,6 +177,7 @@ def load_model(folder: StrPath) -> LoadedModel:
     ModelError
         The model is missing, damaged, or changed after it was saved.
     """
+    check_model(folder)
     found = shipped_folder(folder)
     card = read_card(found)
     _check_digest(found, card.sha256)

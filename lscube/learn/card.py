@@ -156,7 +156,7 @@ def read_card(folder: StrPath) -> Card:
     except ValidationError as error:
         raise ModelError(
             f"Expected a model's card in {path}, but it is damaged or of another version of lscube "
-            f"({explain(error)}); copy the model again, or train it with this version."
+            f"({explain(error, Card)}); copy the model again, or train it with this version."
         ) from None
 
 

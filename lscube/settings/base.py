@@ -5,7 +5,7 @@ from __future__ import annotations
 from os import PathLike
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from lscube.paths import split_layer, with_layer
 
@@ -33,17 +33,3 @@ def put_layer(values: Any, name: str) -> Any:
             f"layer is {layer!r}, but '{name}' names another, {file}; give one of the two"
         )
     return {**values, name: with_layer(split_layer(file)[0], str(layer))}
-
-
-def explain(error: ValidationError) -> str:
-    """Say in one line what pydantic found wrong, naming each setting."""
-    parts = []
-    for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"]) or "the section"
-        if problem["type"] == "extra_forbidden":
-            parts.append(f"unknown setting '{name}'")
-        elif problem["type"] == "missing":
-            parts.append(f"setting '{name}' is missing")
-        else:
-            parts.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
-    return "; ".join(parts)

@@ -10,7 +10,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lscube.errors import SettingsError
 from lscube.paths import StrPath
-from lscube.settings.base import Settings, explain
+from lscube.settings.base import Settings
+from lscube.settings.explaining import explain
 from lscube.settings.job import read_content, resolve_paths
 from lscube.settings.mapping import PredictSettings
 from lscube.settings.scenes import CubeSettings
@@ -129,8 +130,9 @@ def make_experiment(content: dict[str, Any], folder: StrPath, origin: str = "it"
     try:
         experiment = Experiment.model_validate(content)
     except ValidationError as error:
+        found = explain(error, Experiment)
         raise SettingsError(
-            f"Expected an experiment's configuration, but in {origin}: {explain(error)}; see the one in "
+            f"Expected an experiment's configuration, but in {origin}: {found}; see the one in "
             "pipelines/configs."
         ) from None
     resolved: Experiment = resolve_paths(experiment, folder)

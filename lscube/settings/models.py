@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from lscube.errors import ModelError
+from lscube.hints import did_you_mean
 from lscube.paths import StrPath
 
 SHIPPED = ("standard", "light")
@@ -54,3 +56,16 @@ def is_shipped(name: StrPath) -> bool:
 
 def _own(name: str) -> Path:
     return _FOLDER / name
+
+
+def check_model(name: StrPath) -> None:
+    """Refuse a model that is neither a folder nor one of the package's; the name that was meant is told.
+
+    Raises
+    ------
+    ModelError
+        There is none.
+    """
+    if not shipped_folder(name).exists():
+        advice = did_you_mean(Path(name).name, SHIPPED, 0.6) or "check the path."
+        raise ModelError(f"Expected a saved model in {name}, found none; {advice}")

@@ -9,7 +9,8 @@ from pydantic import Field, ValidationError
 
 from lscube.errors import SettingsError
 from lscube.paths import StrPath
-from lscube.settings.base import Settings, explain
+from lscube.settings.base import Settings
+from lscube.settings.explaining import explain
 from lscube.settings.job import read_content
 
 
@@ -107,6 +108,6 @@ def load_curriculum(path: StrPath) -> Curriculum:
         return Curriculum.model_validate(read_content(path))
     except ValidationError as error:
         raise SettingsError(
-            f"Expected [stock] and [school] in {path}, but: {explain(error)}; see "
+            f"Expected [stock] and [school] in {path}, but: {explain(error, Curriculum)}; see "
             "pipelines/configs/shipped.toml."
         ) from None
