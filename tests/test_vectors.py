@@ -88,7 +88,7 @@ def test_the_named_layer_is_the_inventory(several, how):
         "job": lambda: (
             make_job(
                 {
-                    "event": {},
+                    "event": {"id": "e"},
                     "source": {"catalogs": "x"},
                     "labels": {"inventory": several.name, "layer": "west"},
                 },

@@ -62,7 +62,8 @@ def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str
         name = ".".join(place) or "the section"
         if place in parts:  # of a setting that takes this or that, each is told of
             continue
-        if annotation is not None:
+        itself = len(place) == len(problem["loc"])
+        if annotation is not None and not (problem["type"] == "missing" and itself):
             wanted = " or ".join(_WORDS[kind] for kind in _kinds(annotation))
             parts[place] = f"{name}: expected {wanted}, got {reprlib.repr(problem['input'])}"
         elif problem["type"] == "extra_forbidden":
