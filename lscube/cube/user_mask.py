@@ -99,7 +99,7 @@ def open_user_mask(path: Path, epsg: int) -> UserMask:
 
 
 def _is_raster(path: Path) -> bool:
-    return path.suffix.lower() in RASTERS
+    return split_layer(path)[0].suffix.lower() in RASTERS
 
 
 def _has_crs(path: Path) -> bool:
