@@ -114,13 +114,13 @@ def simple_event(folder: Path, shape: tuple[int, int] = (120, 150)) -> Path:
                 "before",
                 "2018-08-01T01:30:00Z",
                 bands(1000, shape),
-                properties={"eo:cloud_cover": 3},
+                properties={"eo:cloud_cover": 3, "s2:processing_baseline": "02.06"},
             ),
             Scene(
                 "after",
                 "2018-10-01T01:30:00Z",
                 bands(2000, shape),
-                properties={"eo:cloud_cover": 4},
+                properties={"eo:cloud_cover": 4, "s2:processing_baseline": "02.06"},
             ),
             Scene(
                 "surface",

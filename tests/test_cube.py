@@ -14,14 +14,15 @@ from shapely.geometry import box
 from lscube import terrain
 from lscube.catalog import find_scenes
 from lscube.cube import (
+    Access,
     CloudMask,
     Reading,
-    measure_dark,
     open_cube,
     read_cube,
     unreadable_items,
     write_cube,
 )
+from lscube.cube.look import look_at_scenes
 from lscube.cube.masks import AreaFlag, Reason
 from lscube.errors import AreaError, SceneError, SourceError, StoreError
 from lscube.events import make_event
@@ -487,8 +488,8 @@ def test_five_dates_make_a_median_of_real_scenes(shared_data):
     )
     scenes = find_scenes(area, make_event("e", "2023-08-21"), source)
     assert len({item.datetime.date() for item in scenes.pre}) == 5
-    dark = measure_dark(scenes.pre, ("red",))
-    cube = open_cube(scenes, make_grid(area, 120.0), reading=Reading(dark=dark)).compute()
+    seen = look_at_scenes(scenes.pre, CubeSettings(), Access(str))
+    cube = open_cube(scenes, make_grid(area, 120.0), reading=Reading(seen=seen)).compute()
     inside = cube["area"].values & AreaFlag.OUTSIDE_AREA == 0
     seen = (cube["observed"].values & 0xFF == 0) & inside
     assert seen.sum() / inside.sum() > 0.97

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lscube.catalog import Patience, read_items
-from lscube.cube.dark import dark_number, measure_dark
+from lscube.cube import Access
+from lscube.cube.look import dark_of, look_at_scenes, percentiles
 from lscube.cube.radiometry import CLEARLY_NEGATIVE, TRUE_COLOUR, Radiometry, decide_radiometry
 from lscube.errors import SceneError
 from lscube.settings import CubeSettings
@@ -23,6 +24,19 @@ NOUGHT = {"raster:bands": [{"scale": 1e-4, "offset": 0}]}
 FLAT = {"raster:scale": 1e-4, "raster:offset": -0.1}
 PER_BAND = {"bands": [{"name": "B04", "raster:scale": 1e-4, "raster:offset": -0.1}]}
 ONCE = Patience(attempts=1)
+
+
+def measure_dark(items, bands, patience=ONCE):
+    """Dark numbers by item id, None where an item was not seen."""
+    looks = look_at_scenes(items, CubeSettings(bands=bands), Access(str, patience))
+    return {item.id: dark_of(item, bands, looks) for item in items}
+
+
+def dark_number(pixels, nodata):
+    """The lowest percentile of an image whose 0 and `nodata` are no data."""
+    gaps = (pixels == 0) | (False if nodata is None else pixels == nodata)
+    found = percentiles(pixels, gaps)
+    return None if found is None else found[0]
 
 
 def item_of(properties=None, fields=None, when="2023-06-01T00:00:00Z", key="red", **rest):
@@ -108,9 +122,8 @@ def cdse_item():
 def test_consistent_claims_decide(properties, fields, offset, dark):
     decided = decide_radiometry(item_of(properties, fields), "red", dark=dark)
     assert (decided.scale, decided.offset, decided.level) == (1e-4, offset, "L2A")
-    words = (
-        "not checked" if dark is None else "at DN 1080 " + ("agree" if offset else "do not tell")
-    )
+    bright = "at DN 1080 are bright (0.11), as in snow, cloud, haze or desert"
+    words = "not checked" if dark is None else "at DN 1080 agree" if offset else bright
     assert decided.reason.endswith(f"dark pixels {words}")
 
 
@@ -194,7 +207,7 @@ def test_settings_decide():
     for offset in (0.0, {"scene": 0.0}):
         decided = decide_radiometry(item, "red", CubeSettings(offset=offset), dark=1100)
         assert (decided.scale, decided.offset) == (1e-4, 0)
-        assert decided.reason == "cube.offset decides; dark pixels at DN 1100 do not tell"
+        assert decided.reason.startswith("cube.offset decides; dark pixels at DN 1100 are bright")
     other = decide_radiometry(item, "red", CubeSettings(offset={"another": 0.0}))
     assert other.offset == -0.1
     negative = decide_radiometry(item, "red", CubeSettings(offset=-0.1), dark=230)
@@ -380,7 +393,7 @@ def test_the_dark_number_is_the_darkest_hundredth(tmp_path):
     pixels[1000:1100, :300] = 65535
     pixels[700:900, 500:700] = 1010
     item = written(tmp_path, pixels)
-    assert measure_dark([item], ("red", "green", "blue")) == {"scene": 1010}
+    assert measure_dark([item], ("blue", "red")) == {"scene": 1010}
     assert measure_dark([item], ("blue",)) == {"scene": 1015}
 
 

@@ -6,7 +6,6 @@ from lscube.cube.assemble import open_part as open_part
 from lscube.cube.assemble import unreadable_items as unreadable_items
 from lscube.cube.cloud_mask import CloudMask as CloudMask
 from lscube.cube.cloud_mask import omni_cloud_mask as omni_cloud_mask
-from lscube.cube.dark import measure_dark as measure_dark
 from lscube.cube.pair import PairQuality as PairQuality
 from lscube.cube.pair import describe_pair as describe_pair
 from lscube.cube.pair import measure_pair as measure_pair
@@ -31,7 +30,6 @@ __all__ = [
     "Reading",
     "bytes_to_read",
     "describe_pair",
-    "measure_dark",
     "measure_pair",
     "omni_cloud_mask",
     "open_cube",

@@ -52,7 +52,7 @@ def open_cube(
     chunks
         Chunks along y and x; by default `settings.chunk`.
     reading
-        How files are opened, and what was measured before (`lscube.cube.measure_dark`).
+        How files are opened, and what was measured before (`lscube.cube.prepare_reading`).
 
     Returns
     -------

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -26,7 +25,12 @@ from lscube.catalog import (
 )
 from lscube.catalog.items import cloudiness, footprint
 from lscube.cube.cloud_mask import CloudMask
-from lscube.cube.radiometry import decide_radiometry
+from lscube.cube.encoding import Kind
+from lscube.cube.look import Looks, dark_of, place_of
+from lscube.cube.notes import note_of, sample_of
+from lscube.cube.plausible import Sample, check_reflectance
+from lscube.cube.radiometry import Radiometry, radiometry_of
+from lscube.cube.raster_fields import state_band
 from lscube.cube.reading import Access, Source, overlaps
 from lscube.cube.shadow import sun_on_grid
 from lscube.cube.side import Scene
@@ -47,8 +51,9 @@ class Reading:
     """How files are opened."""
     cloud_mask: CloudMask | None = None
     """Finds clouds; for scenes without a classification, or all (`cube.cloud_mask = "both"`)."""
-    dark: Mapping[str, float | None] = field(default_factory=dict)
-    """By item id: digital number of its dark pixels, from `measure_dark`."""
+    seen: Looks = field(default_factory=dict)
+    """What a look at the files has shown, from `lscube.cube.look`; what was not looked at is decided by
+    what items, settings and headers say."""
     shift: tuple[float, float] = (0.0, 0.0)
     """Metres east and north by which the scenes after the event lie off those before."""
 
@@ -63,6 +68,8 @@ class Described:
     """The same scenes' items."""
     notes: tuple[str, ...]
     """What was decided for each item, and why."""
+    samples: tuple[Sample, ...] = ()
+    """Sampled reflectance of the scenes that were looked at."""
 
     def attributes(self, side: str) -> dict[str, Any]:
         """Attributes of the cube."""
@@ -70,7 +77,9 @@ class Described:
         return {
             f"{side}_items": [item.id for item in self.items],
             f"{side}_radiometry": list(self.notes),
-            f"{side}_levels": sorted({str(s.radiometry.level or "unknown") for s in self.scenes}),
+            f"{side}_levels": sorted(
+                {str(s.radiometry[0].level or "unknown") for s in self.scenes}
+            ),
             f"{side}_sun": _mean_sun(suns),
         }
 
@@ -118,8 +127,17 @@ def describe_side(
         _scene(index, item, leads[pass_of(item)], bands, scenes, grid, settings, reading)
         for index, (item, bands) in enumerate(used)
     ]
-    notes = tuple(_note(item, scene) for (item, _), scene in zip(used, made, strict=True))
-    return Described(tuple(made), tuple(item for item, _ in used), notes)
+    notes, samples = [], []
+    for (item, bands), scene in zip(used, made, strict=True):
+        key = find_classification(item, scenes.scl_asset)
+        notes.append(note_of(item, scene, bands, Band(key) if key else None, reading.seen))
+        samples.append(sample_of(item, scene, bands, reading.seen))
+    return Described(
+        tuple(made),
+        tuple(item for item, _ in used),
+        tuple(notes),
+        tuple(sample for sample in samples if sample is not None),
+    )
 
 
 def _by_pass(items: tuple[pystac.Item, ...]) -> tuple[pystac.Item, ...]:
@@ -143,20 +161,48 @@ def _scene(
 ) -> Scene:
     """Describe an item; day and sun are those of its pass's first item, so that blocks agree."""
     key = find_classification(item, scenes.scl_asset)
-    mask_bands: tuple[Source, ...] = ()
+    wanted: list[Band] = []
     if reading.cloud_mask is not None and (key is None or settings.cloud_mask == "both"):
         wanted = [find_band(item, band) for band in reading.cloud_mask.bands]
-        mask_bands = tuple(_source(item, band, grid) for band in wanted)
+    dark = dark_of(item, settings.bands, reading.seen)
+
+    def optical(band: Band) -> tuple[Source, Radiometry]:
+        return _optical(item, band, grid, settings, reading.seen, dark)
+
+    sources, radiometry = zip(*(optical(band) for band in bands), strict=True)
+    classes = None
+    if key is not None:
+        classes = _source(item, Band(key), "classes", grid, settings)
     return Scene(
         index=index,
         satellite_pass=pass_of(item),
         day=_day(lead),
-        bands=tuple(_source(item, band, grid) for band in bands),
-        mask_bands=mask_bands,
-        classification=None if key is None else _source(item, Band(key), grid),
-        radiometry=decide_radiometry(item, settings.bands[0], settings, reading.dark.get(item.id)),
+        bands=sources,
+        mask_bands=tuple(optical(band)[0] for band in wanted),
+        classification=classes,
+        radiometry=radiometry,
         sun=_sun(lead, grid) if settings.terrain_shadow else None,
     )
+
+
+def _optical(
+    item: pystac.Item,
+    band: Band,
+    grid: GeoBox,
+    settings: CubeSettings,
+    looks: Looks,
+    dark: float | None,
+) -> tuple[Source, Radiometry]:
+    """Where a band is read, and how it becomes reflectance; what was looked at must look like it."""
+    source = _source(item, band, "reflectance", grid, settings)
+    seen = looks.get(place_of(item, band))
+    if seen is None:
+        return source, radiometry_of(source.stated, None, dark)
+    middle = None if seen.numbers is None else seen.numbers[2]
+    known = radiometry_of(source.stated, seen.header, dark, middle)
+    if seen.numbers is not None:
+        check_reflectance(source.stated.name, seen.numbers, known)
+    return replace(source, known=known), known
 
 
 def _day(item: pystac.Item) -> int:
@@ -173,19 +219,15 @@ def _sun(item: pystac.Item, grid: GeoBox) -> Sun | None:
     return sun_on_grid(sun, centre.x, centre.y, epsg_of(grid))
 
 
-def _note(item: pystac.Item, scene: Scene) -> str:
-    note = f"{item.id}: reflectance offset {scene.radiometry.offset:g} ({scene.radiometry.reason})"
-    if scene.classification is None:
-        note += (
-            "; no scene classification, clouds from the cloud mask"
-            if scene.mask_bands
-            else "; no scene classification, all taken as clear"
-        )
-    return note
-
-
-def _source(item: pystac.Item, band: Band, grid: GeoBox) -> Source:
-    return Source(item.assets[band.key].href, band.number, _extent(item, band.key, grid))
+def _source(
+    item: pystac.Item, band: Band, kind: Kind, grid: GeoBox, settings: CubeSettings
+) -> Source:
+    return Source(
+        item.assets[band.key].href,
+        band.number,
+        _extent(item, band.key, grid),
+        state_band(item, band, kind, settings),
+    )
 
 
 def _extent(item: pystac.Item, key: str, grid: GeoBox) -> Bounds:
@@ -224,7 +266,7 @@ def _flat(bbox: list[float]) -> list[float]:
     return [bbox[0], bbox[1], bbox[3], bbox[4]]
 
 
-def describe_surface(scenes: Scenes, grid: GeoBox) -> Surface:
+def describe_surface(scenes: Scenes, grid: GeoBox, settings: CubeSettings) -> Surface:
     """Find what to read of the surface model.
 
     Raises
@@ -232,9 +274,10 @@ def describe_surface(scenes: Scenes, grid: GeoBox) -> Surface:
     SceneError
         An item lacks the asset, or none reaches the grid.
     """
+    bands = [Band(find_elevation(item, scenes.dsm_asset)) for item in scenes.dsm]
     tiles = [
-        (index, _source(item, Band(find_elevation(item, scenes.dsm_asset)), grid))
-        for index, item in enumerate(scenes.dsm)
+        (index, _source(item, band, "elevation", grid, settings))
+        for index, (item, band) in enumerate(zip(scenes.dsm, bands, strict=True))
     ]
     if tiles and not any(overlaps(source.extent, bounds_of(grid)) for _, source in tiles):
         raise SceneError(

@@ -9,7 +9,9 @@ from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
 from lscube.catalog import Scenes
+from lscube.cube.notes import surface_notes
 from lscube.cube.plan import Described, Reading, describe_side, describe_surface
+from lscube.cube.plausible import check_jumps
 from lscube.cube.reading import overlaps
 from lscube.cube.shadow import REACH
 from lscube.cube.surface import Surface
@@ -37,6 +39,8 @@ class CubePlan:
     """Scenes after the event that reach the whole grid."""
     surface: Surface
     """Tiles of the surface model."""
+    elevation: tuple[str, ...]
+    """What was decided of the surface model's numbers, and why."""
     area: BaseGeometry
     """Area of interest in the grid's CRS."""
     epsg: int
@@ -73,6 +77,7 @@ class CubePlan:
             **self.pre.attributes("pre"),
             **self.post.attributes("post"),
             "dsm_items": [item.id for item in self.scenes.dsm],
+            "dsm_elevation": list(self.elevation),
             "shift": list(self.reading.shift),
             "notes": list(self.scenes.notes),
         }
@@ -89,17 +94,23 @@ def plan_cube(
     Raises
     ------
     SceneError
-        An item lacks an asset or a band, or its radiometry cannot be decided.
+        An item lacks an asset or a band, what its numbers mean cannot be decided, or what was decided
+        looks neither like reflectance nor like the other scenes.
     AreaError
         No scene reaches the grid.
     """
+    pre = describe_side("pre", scenes, grid, settings, reading)
+    post = describe_side("post", scenes, grid, settings, reading)
+    check_jumps([*pre.samples, *post.samples])
+    surface = describe_surface(scenes, grid, settings)
     return CubePlan(
         scenes=scenes,
         settings=settings,
         reading=reading,
-        pre=describe_side("pre", scenes, grid, settings, reading),
-        post=describe_side("post", scenes, grid, settings, reading),
-        surface=describe_surface(scenes, grid),
+        pre=pre,
+        post=post,
+        surface=surface,
+        elevation=surface_notes(scenes, surface, reading.seen),
         area=project(scenes.area, epsg_of(grid)),
         epsg=epsg_of(grid),
         resolution=resolution_of(grid),

@@ -9,7 +9,7 @@ from odc.geo.geobox import GeoBox
 from lscube.catalog import Scenes
 from lscube.cube.assemble import open_cube
 from lscube.cube.cloud_mask import omni_cloud_mask
-from lscube.cube.dark import measure_dark
+from lscube.cube.look import look_at_scenes, look_at_surface
 from lscube.cube.pair import measure_pair
 from lscube.cube.plan import DIRECT, Reading
 from lscube.cube.reading import Access
@@ -20,7 +20,7 @@ from lscube.settings import CubeSettings
 def prepare_reading(
     scenes: Scenes, grid: GeoBox, settings: CubeSettings, access: Access = DIRECT
 ) -> Reading:
-    """Measure the dark pixels of scenes, and their shift if it is to be undone.
+    """Look at the files of scenes, and measure their shift if it is to be undone.
 
     Parameters
     ----------
@@ -32,13 +32,16 @@ def prepare_reading(
     Raises
     ------
     SceneError
-        An item lacks a band, or the shift cannot be measured.
+        An item lacks a band, its numbers cannot be what is said of them, or the shift cannot be measured.
     MissingExtraError
         The settings ask for a cloud mask that is not installed.
     """
-    dark = measure_dark([*scenes.pre, *scenes.post], settings.bands, access.sign)
+    seen = {
+        **look_at_scenes([*scenes.pre, *scenes.post], settings, access, scenes.scl_asset),
+        **look_at_surface(scenes, grid, settings, access),
+    }
     own = settings.cloud_mask != "classification"
-    reading = Reading(access, omni_cloud_mask() if own else None, dark)
+    reading = Reading(access, omni_cloud_mask() if own else None, seen)
     if not settings.coregister:
         return reading
     quality = measure_pair(open_cube(scenes, grid, settings, reading=reading))

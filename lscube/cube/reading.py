@@ -18,8 +18,10 @@ from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 from stackstac.raster_spec import RasterSpec
 
-from lscube.catalog import Patience, Sign
+from lscube.catalog import Patience, Sign, unsigned
+from lscube.cube.encoding import NOTHING_STATED, Stated
 from lscube.cube.opening import PATIENCE, read_from
+from lscube.cube.radiometry import Radiometry
 from lscube.cube.resampling import CLASSES as CLASSES
 from lscube.cube.resampling import ELEVATION as ELEVATION
 from lscube.cube.resampling import REFLECTANCE as REFLECTANCE
@@ -40,6 +42,11 @@ class Source:
     """Number of the band in the file, from 1."""
     extent: Bounds
     """In the grid's CRS: west, south, east, north."""
+    stated: Stated = NOTHING_STATED
+    """What item and settings say about its numbers."""
+    known: Radiometry | None = None
+    """How its numbers become reflectance, where file and pixels were looked at; else it is decided by what
+    is stated and the file's header when the file is opened."""
 
 
 def overlaps(one: Bounds, other: Bounds) -> bool:
@@ -60,7 +67,8 @@ class Access:
 class AssetReader:
     """Reads windows of one asset on the grid's pixels: stackstac's `Reader` protocol.
 
-    Any failure becomes a `SourceError` that names the asset, never silent zeros.
+    A file that cannot be read becomes a `SourceError` that names the asset, never silent zeros; numbers
+    that cannot be what they are said to be, a `SceneError`.
     """
 
     def __init__(
@@ -68,6 +76,7 @@ class AssetReader:
         *,
         access: Access,
         recipe: Recipe,
+        sources: Sequence[Source],
         url: str,
         spec: RasterSpec,
         resampling: object,
@@ -81,8 +90,7 @@ class AssetReader:
             raise ValueError("AssetReader neither rescales nor turns errors into no data")
         self.access = access
         self.recipe = recipe
-        self.href, _, band = url.rpartition("#")
-        self.band = int(band)
+        self.source = sources[int(url.rpartition("#")[2])]
         self.spec = spec
 
     def read(self, window: Window) -> npt.NDArray[Any]:
@@ -90,19 +98,30 @@ class AssetReader:
         corner = Affine.translation(window.col_off, window.row_off)
         place = Place(self.spec.epsg, self.spec.transform @ corner, (window.height, window.width))
         return read_from(
-            self.href, partial(self._read, place), self.access.sign, self.access.patience
+            self.source.href, partial(self._read, place), self.access.sign, self.access.patience
         )
 
-    def _read(self, place: Place, source: rasterio.DatasetReader) -> npt.NDArray[Any]:
-        if self.band > source.count:
-            raise SourceError(
-                f"Expected at least {self.band} bands in {self.href}, found {source.count}; "
-                "choose other bands."
-            )
-        return read_onto(source, self.band, place, self.recipe)
+    def _read(self, place: Place, file: rasterio.DatasetReader) -> npt.NDArray[Any]:
+        source = self.source
+        check_band(file, source.href, source.band)
+        return read_onto(file, source.band, place, self.recipe, source.stated, source.known)
 
     def close(self) -> None:
         """Nothing: files are kept open, and closed, by `lscube.cube.opening`."""
+
+
+def check_band(file: rasterio.DatasetReader, href: str, band: int) -> None:
+    """Refuse a file that lacks a band.
+
+    Raises
+    ------
+    SourceError
+        It has fewer bands.
+    """
+    if band > file.count:
+        raise SourceError(
+            f"Expected at least {band} bands in {unsigned(href)}, found {file.count}; choose other bands."
+        )
 
 
 def stack_assets(
@@ -126,6 +145,7 @@ def stack_assets(
     Returns
     -------
     dask array, shape (scene, source, y, x), chunks (1, all, ...)
+        Of `recipe.dtype`; values as `lscube.cube.resampling.read_onto` gives them.
     """
     epsg = epsg_of(grid)
     stack = stackstac.stack(
@@ -145,7 +165,12 @@ def stack_assets(
         properties=False,
         band_coords=False,
         errors_as_nodata=(),
-        reader=partial(AssetReader, access=access, recipe=recipe),
+        reader=partial(
+            AssetReader,
+            access=access,
+            recipe=recipe,
+            sources=[s for scene in scenes for s in scene],
+        ),
     )
     if stack.shape[2:] != grid.shape or not stack.attrs["transform"].almost_equals(grid.affine):
         raise SourceError(
@@ -176,7 +201,7 @@ def _plain_item(index: int, sources: Sequence[Source], epsg: int) -> dict[str, A
     """The least that stackstac needs of an item, in the layout that it reads."""
     assets = {
         str(number): {
-            "href": f"{source.href}#{source.band}",
+            "href": f"{source.href}#{index * len(sources) + number}",
             "proj:epsg": epsg,
             "proj:bbox": source.extent,
         }

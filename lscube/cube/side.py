@@ -28,8 +28,8 @@ logger = logging.getLogger("lscube.cube")
 
 Bits = npt.NDArray[np.uint8]
 
-SATURATED = 65535
-"""Digital number of a saturated pixel of Sentinel-2."""
+BEYOND = np.float32(6.5535)
+"""Reflectance of saturated pixels (DN 65535) as cloud masks get it."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Scene:
     """One per band that the cloud mask needs; none if it is not used for this scene."""
     classification: Source | None
     """Scene classification, if there is one."""
-    radiometry: Radiometry
-    """From digital numbers to reflectance."""
+    radiometry: tuple[Radiometry, ...]
+    """How each band's numbers become reflectance, as far as it is decided before they are read."""
     sun: Sun | None
     """Position of the sun, if terrain shadow is wanted and it is known."""
 
@@ -117,7 +117,7 @@ def _look(scenes: Sequence[Scene], block: Block, plan: SidePlan) -> Look:
     for scene in scenes:
         try:
             found = _classify(scene, wide, plan)
-            mosaic.add(scene, read_scene(scene.bands, REFLECTANCE, grid, plan.access))
+            mosaic.add(read_scene(scene.bands, REFLECTANCE, grid, plan.access))
         except SourceError as error:
             logger.warning("%s", error)
             mosaic.lose(scene)
@@ -147,9 +147,9 @@ def _classify(scene: Scene, grid: GeoBox, plan: SidePlan) -> Bits:
     if scene.mask_bands and plan.cloud_mask is not None:
         halo = plan.cloud_mask.halo
         context = grid.pad(halo) if halo else grid
-        numbers = read_scene(scene.mask_bands, REFLECTANCE, context, plan.access)
-        image = numbers * np.float32(scene.radiometry.scale) + np.float32(scene.radiometry.offset)
-        image[:, (numbers == 0).any(axis=0)] = np.nan
+        image = read_scene(scene.mask_bands, REFLECTANCE, context, plan.access)
+        image[:, np.isnan(image).any(axis=0)] = np.nan
+        np.minimum(image, BEYOND, out=image)
         reason = reason | run_cloud_mask(plan.cloud_mask, image)
     reason[~_covered(scene, grid)] = Reason.NO_DATA
     return reason
@@ -175,19 +175,15 @@ class _Mosaic:
         self.saturated = np.zeros(grid.shape, bool)
         self.unreadable = np.full(grid.shape, NONE, np.int16)
 
-    def add(self, scene: Scene, numbers: npt.NDArray[np.uint16]) -> None:
-        """Fill from digital numbers (band, y, x), 0 = no data."""
-        take = np.logical_and.reduce([plane != 0 for plane in numbers])
-        first = not self.filled.any()
-        if not first:
+    def add(self, scene: npt.NDArray[np.float32]) -> None:
+        """Fill from reflectance (band, y, x): NaN where there is no data, inf where saturated."""
+        take = ~np.isnan(scene).any(axis=0)
+        if self.filled.any():
             take &= ~self.filled
-        scale, offset = np.float32(scene.radiometry.scale), np.float32(scene.radiometry.offset)
-        for plane, own in zip(self.reflectance, numbers, strict=True):
-            np.multiply(own, scale, out=plane, where=True if first else take)
-            if offset:
-                np.add(plane, offset, out=plane, where=True if first else take)
-        if numbers.max() == SATURATED:
-            self.saturated |= take & (numbers == SATURATED).any(axis=0)
+            np.copyto(self.reflectance, scene, where=take)
+        else:
+            self.reflectance = scene
+        self.saturated |= take & np.isposinf(scene).any(axis=0)
         self.filled |= take
 
     def lose(self, scene: Scene) -> None:

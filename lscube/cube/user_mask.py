@@ -10,20 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from odc.geo.geobox import GeoBox
-from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning
 
+from lscube.cube.encoding import Stated
 from lscube.cube.opening import read_from
 from lscube.cube.polygon_mask import inside, polygon_edges
-from lscube.cube.resampling import Place, Recipe, read_onto
+from lscube.cube.resampling import MASK, Place, read_onto
 from lscube.errors import SettingsError
 from lscube.paths import split_layer
 
 RASTERS = (".tif", ".tiff", ".jp2")
 """Endings of raster files; all others are read as vector files."""
-
-# Floating-point: no value of a wider type may wrap to 0.
-_RECIPE = Recipe("float32", 0.0, Resampling.nearest, 0.0)
 
 Masked = npt.NDArray[np.bool_]
 
@@ -62,10 +59,11 @@ class UserMask:
         """
         if _is_raster(self.path):
             place = Place(self.epsg, grid.affine, (grid.shape[0], grid.shape[1]))
+            stated = Stated(name=f"the mask {self.path}")
             values = read_from(
-                str(self.path), lambda source: read_onto(source, 1, place, _RECIPE), str
+                str(self.path), lambda source: read_onto(source, 1, place, MASK, stated), str
             )
-            masked: Masked = (values != 0) & ~np.isnan(values)
+            masked: Masked = values != 0
             return masked
         return inside(polygon_edges(self.path, self.epsg, self.changed), grid)
 

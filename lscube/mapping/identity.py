@@ -23,7 +23,7 @@ from lscube.mapping.layout import Layout, Region
 from lscube.paths import split_layer
 from lscube.settings import CubeSettings, PredictSettings
 
-PIXELS = 1
+PIXELS = 2
 """Counts changes of lscube after which the same input gives other pixels."""
 
 _MASKS = ("mask", "pre_mask", "post_mask")
@@ -73,6 +73,7 @@ def make_manifest(
         # Only where there are any: as for `without`.
         **({"masks": masks} if masks else {}),
         "radiometry": [*plan.pre.notes, *plan.post.notes],
+        "elevation": list(plan.elevation),
         "shift": list(plan.reading.shift),
         "cloud_mask": _name(plan.reading.cloud_mask),
         "items": {
@@ -176,10 +177,21 @@ def _name(mask: CloudMask | None) -> str | None:
 
 
 def _of_pixels(source: Any) -> dict[str, Any]:
-    """A scene or a tile without what does not reach the pixels: its place in the list, words on why."""
+    """A scene or a tile without what does not reach the pixels: its place in the list, words on why.
+
+    A file that could not be looked at counts like one that could: what it holds stays the same.
+    """
     if not isinstance(source, Scene):
         return asdict(source)
-    return asdict(replace(source, index=0, radiometry=replace(source.radiometry, reason="")))
+    return asdict(
+        replace(
+            source,
+            index=0,
+            radiometry=tuple(replace(known, reason="") for known in source.radiometry),
+            bands=tuple(replace(band, known=None) for band in source.bands),
+            mask_bands=tuple(replace(band, known=None) for band in source.mask_bands),
+        )
+    )
 
 
 def _plain(content: dict[str, Any]) -> Manifest:

@@ -82,7 +82,7 @@ def opened(
 
 
 def _area(settings: ScanSettings, fetch: Fetch, outside: Outside, hazard: Hazard) -> Area:
-    elevation = elevation_from(settings.source, outside)
+    elevation = elevation_from(settings.source, outside, settings.cube)
     return area_of(hazard, settings.area, fetch, elevation, settings.limits)
 
 

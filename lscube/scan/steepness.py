@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from lscube.jobs import Outside
-    from lscube.settings import SourceSettings
+    from lscube.settings import CubeSettings, SourceSettings
 
 Elevation = Callable[[GeoBox], Any]
 """Gives elevation in metres on a grid, (y, x), NaN where it is unknown: a DataArray or an array."""
@@ -95,7 +95,9 @@ def elevation_of(surface: xr.DataArray) -> Elevation:
     return give
 
 
-def elevation_from(source: SourceSettings, outside: Outside) -> Elevation:
+def elevation_from(
+    source: SourceSettings, outside: Outside, cube: CubeSettings | None = None
+) -> Elevation:
     """Give elevations of the surface model that a job's catalogues have; searched and read when needed.
 
     Parameters
@@ -104,18 +106,21 @@ def elevation_from(source: SourceSettings, outside: Outside) -> Elevation:
         [source] of the job.
     outside
         How catalogues and files are reached.
+    cube
+        [cube] of the job: what decides about the surface model's numbers; None: the defaults.
     """
 
     def give(grid: GeoBox) -> NDArray[np.float32]:
         from lscube.catalog import Scenes, find_surface
         from lscube.cube.plan import describe_surface
         from lscube.events import Event
+        from lscube.settings import CubeSettings
 
         area = _degrees(grid)
         items = find_surface(area, source, outside.ask)
         never = Event("surface", *[datetime(1970, 1, 1, tzinfo=UTC)] * 2)
         scenes = Scenes(never, area, (), (), items, dsm_asset=source.dsm_asset)
-        surface = describe_surface(scenes, grid)
+        surface = describe_surface(scenes, grid, cube or CubeSettings())
         heights = np.full(grid.shape, np.nan, np.float32)
         rows, columns = grid.shape
         for top, left in np.ndindex(-(-rows // BLOCK), -(-columns // BLOCK)):

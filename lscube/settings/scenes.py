@@ -138,5 +138,12 @@ class CubeSettings(Settings):
     """Reflectance per digital number, for all items or by item id, where the items are wrong or silent."""
     offset: float | dict[str, float] | None = None
     """Reflectance at digital number 0 (-0.1 or 0), for all items or by item id; decides contradictions."""
+    nodata: float | dict[str, float] | None = None
+    """Number that is no data in the bands, for all items or by item id, where files and items are wrong,
+    silent or contradict each other."""
+    elevation_scale: float | dict[str, float] | None = None
+    """Metres per number of the surface model (0.1: decimetres, 0.3048: feet), as `scale`."""
+    elevation_nodata: float | dict[str, float] | None = None
+    """Number that is no data in the surface model, as `nodata`."""
     coregister: bool = False
     """Whether the image after is moved onto the image before by their measured shift."""
