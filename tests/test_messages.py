@@ -10,6 +10,7 @@ import pytest
 
 from lscube import cli
 from lscube.cli import main
+from lscube.cli.there import MAP
 from lscube.errors import ModelError, SettingsError
 from lscube.learn import load_model
 from lscube.settings import load_experiment, make_chips_settings, make_job
@@ -172,6 +173,17 @@ def test_what_is_not_there_is_told_in_one_sentence(command, words, capsys):
     assert said.startswith("Error: Expected ")
     assert said.count("\n") == 1
     assert re.search(words, said)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    "name", ["s3://bucket/map.zarr", "map.zarr", "file://{}/map.zarr", "begun.zarr"]
+)
+def test_a_map_by_address_or_in_the_making_is_left_to_who_opens_it(name, tmp_path):
+    for folder in ("map.zarr", "begun.zarr.partial"):
+        (tmp_path / folder).mkdir()
+    given = name.format(tmp_path)
+    assert MAP.convert(given, None, None) == given
 
 
 @pytest.mark.usefixtures("here")

@@ -72,11 +72,9 @@ class Map(click.Path):
 
     def convert(self, value: Any, *_: Any) -> Any:
         """What was given."""
-        path = Path(str(value).removeprefix("file://"))
+        name = str(value).removeprefix("file://").rstrip("/")
         # A map in the making has an ending of its own.
-        found = (
-            "://" in str(path) or path.exists() or path.with_name(f"{path.name}.partial").exists()
-        )
+        found = "://" in name or any(Path(f"{name}{end}").exists() for end in ("", ".partial"))
         if not found:
             raise StoreError(
                 f"Expected a finished map at {value}, found nothing; check the path, or make one with "
