@@ -12,6 +12,7 @@ from lscube.deliveries import deliver
 from lscube.deliveries.everything import NAMES
 from lscube.errors import InputError, StoreError
 from lscube.files import cannot_write
+from lscube.paths import StrPath
 from lscube.products.report.assets import check
 from lscube.settings import Job, make_job
 from lscube.simulate import SimulatedEvent, SimulationSettings, simulate_event
@@ -56,7 +57,7 @@ def demo_job(event: SimulatedEvent, settings: SimulationSettings) -> Job:
 
 
 def run_demo(
-    folder: Path,
+    folder: StrPath,
     overwrite: bool = False,
     settings: SimulationSettings = SimulationSettings(),
     changes: dict[str, Any] | None = None,
@@ -87,6 +88,7 @@ def run_demo(
     StoreError
         The folder is not empty, or cannot be written.
     """
+    folder = Path(folder)
     folder = folder.resolve()
     _make_room(folder, overwrite)
     say("Simulating an event: terrain, land cover, landslides, four scenes")

@@ -55,6 +55,7 @@ from lscube.mapping import (
     plan_map,
     trained_on,
 )
+from lscube.paths import StrPath
 from lscube.products.run import name_run
 from lscube.progress import map_progress, progress
 from lscube.scores import IGNORE
@@ -114,7 +115,7 @@ def cube_of(job: Job, scenes: Scenes | None = None) -> xr.Dataset:
     return open_cube(found, grid_of(job, found), job.cube, reading=reading_of(job, found))
 
 
-def make_cube(job: Job, store: Path, client: Any = None) -> tuple[xr.Dataset, PairQuality, Lost]:
+def make_cube(job: Job, store: StrPath, client: Any = None) -> tuple[xr.Dataset, PairQuality, Lost]:
     """Write the job's cube to a new store; also how well its images compare, and what was unreadable.
 
     Parameters
@@ -126,6 +127,7 @@ def make_cube(job: Job, store: Path, client: Any = None) -> tuple[xr.Dataset, Pa
     client
         A `distributed.Client` that computes (`lscube.cluster.computing_on`): its workers must see the folder.
     """
+    store = Path(store)
     check_folder(client, store.parent)
     lazy = cube_of(job)
     with progress("reading"):
@@ -135,7 +137,7 @@ def make_cube(job: Job, store: Path, client: Any = None) -> tuple[xr.Dataset, Pa
 
 
 def train(
-    jobs: Sequence[Job], folder: Path, parent: Path | None = None, client: Any = None
+    jobs: Sequence[Job], folder: StrPath, parent: StrPath | None = None, client: Any = None
 ) -> LoadedModel:
     """Train one model on the areas and labels of several jobs, and save it to a new folder.
 
@@ -150,6 +152,8 @@ def train(
     client
         A `distributed.Client`, one of whose workers trains; None: this process.
     """
+    folder = Path(folder)
+    parent = None if parent is None else Path(parent)
     if client is not None:
         parts = (list(jobs), folder.absolute(), _at_hand(parent))
         return on_a_worker(client, folder, train, *parts)
@@ -194,14 +198,16 @@ def _training_event(job: Job) -> TrainingEvent:
 
 
 def train_chips(
-    folder: Path,
+    folder: StrPath,
     settings: TrainSettings,
     resolution: float,
-    out: Path,
-    parent: Path | None = None,
+    out: StrPath,
+    parent: StrPath | None = None,
     client: Any = None,
 ) -> LoadedModel:
     """Train a model on `train.npz` and `validation.npz` of a folder, and save it; see `train`."""
+    folder, out = Path(folder), Path(out)
+    parent = None if parent is None else Path(parent)
     if client is not None:
         files = (folder.absolute(), settings, resolution, out.absolute())
         return on_a_worker(client, out, train_chips, *files, _at_hand(parent))
@@ -210,8 +216,11 @@ def train_chips(
     return fit_chips(training, validation, out, settings, resolution, parent=parent, say=tqdm.write)
 
 
-def evaluate_chips(chips: Path, model: LoadedModel, scores: Path, picture: Path) -> dict[str, Any]:
+def evaluate_chips(
+    chips: StrPath, model: LoadedModel, scores: StrPath, picture: StrPath
+) -> dict[str, Any]:
     """Score a model on chips that it has not seen; write the scores and a picture."""
+    chips, scores, picture = Path(chips), Path(scores), Path(picture)
     held = read_chips(chips)
     check_chips(model.card)
     parts = [slice(start, start + CHIPS_AT_ONCE) for start in range(0, len(held), CHIPS_AT_ONCE)]
@@ -231,9 +240,9 @@ CHIPS_AT_ONCE = 32
 def predict(
     job: Job,
     models: LoadedModel | Sequence[LoadedModel],
-    store: Path | str,
+    store: StrPath,
     client: Any = None,
-    previous: Path | str | None = None,
+    previous: StrPath | None = None,
     outside: Outside = OUTSIDE,
 ) -> xr.Dataset:
     """Map the job's area with one model, or the mean of several.
@@ -289,8 +298,9 @@ def plan(
     return plan_map(design, calibration, machines)
 
 
-def evaluate(job: Job, store: Path | str, scores: Path, picture: Path) -> dict[str, Any]:
+def evaluate(job: Job, store: StrPath, scores: StrPath, picture: StrPath) -> dict[str, Any]:
     """Score a map against the job's labels; write the scores and a picture."""
+    scores, picture = Path(scores), Path(picture)
     settings = _labels_of(job)
     mapped = crop_to_area(open_map(store))
     grid = mapped.odc.geobox

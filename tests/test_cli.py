@@ -67,9 +67,9 @@ def test_cube_is_written(given, tmp_path, capsys):
 BAD = {
     "no area file": ({"--aoi": "nowhere.geojson"}, "Expected an area of interest at"),
     "area is no GeoJSON": ({"--aoi": "items.json.txt"}, "Expected GeoJSON or another vector file"),
-    "area has three numbers": ({"--aoi": "1,2,3"}, "Expected an area of interest at"),
+    "area has three numbers": ({"--aoi": "1,2,3"}, "Expected --aoi as a file or four numbers"),
     "area outside every scene": ({"--aoi": "10,10,11,11"}, "Expected an area within the scenes"),
-    "no event time": ({"--event-time": None}, "'event' is missing"),
+    "no event time": ({"--event-time": None}, "the event's time is missing, give --event-time"),
     "event time is no time": ({"--event-time": "soon"}, "Expected the event's time"),
     "event after every scene": (
         {"--event-time": "2031-01-01"},
@@ -81,7 +81,7 @@ BAD = {
     ),
     "no scene after": ({"--event-time": "2018-12-01"}, "Expected a scene after the event"),
     "no items": ({"--source": "nothing.json"}, "Expected STAC items at"),
-    "no source": ({"--source": None}, "'source' is missing"),
+    "no source": ({"--source": None}, "the source of the scenes is missing, give --source"),
     "unknown setting": ({"--set": "cube.bnads=1"}, "unknown setting 'cube.bnads'"),
     "setting without a value": ({"--set": "cube.bands"}, "Expected --set section.name=value"),
     "band that no item has": ({"--set": 'cube.bands=["nir"]'}, "band 'nir'"),

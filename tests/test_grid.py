@@ -159,7 +159,7 @@ def test_projected_file_across_the_antimeridian(tmp_path):
         (box(10, 83.5, 11, 84.5), "UTM covers"),
         (box(10, -81, 11, -79), "UTM covers"),
         (box(400_000, 4_700_000, 500_000, 4_800_000), "Expected degrees"),
-        (shapely.LineString([(0, 0), (1, 1)]), "has none"),
+        (shapely.LineString([(0, 0), (1, 1)]), "found LineString instead; draw"),
         (Polygon([(0, 0), (1, 1), (2, 2)]), "has none"),
     ],
 )
@@ -287,7 +287,7 @@ def test_area_from_a_file(tmp_path):
         (None, "found no file"),
         ("not json at all", "cannot be read"),
         ('{"type": "FeatureCollection", "features": []}', "no geometry"),
-        ('{"type": "Point", "coordinates": [1, 2]}', "has none"),
+        ('{"type": "Point", "coordinates": [1, 2]}', "found Point instead; draw"),
         ('{"type": "Polygon", "coordinates": [[[0,86],[1,86],[1,87],[0,86]]]}', "UTM covers"),
     ],
 )

@@ -14,7 +14,7 @@ PACKAGE = Path(lscube.__file__).parent
 # Every room may use these; they import nothing of lscube but each other.
 FOUNDATION = {
     *("drawing", "errors", "settings", "files", "scores", "probabilities", "manifest", "markup"),
-    *("redaction", "logs", "metrics", "machine", "attributes"),
+    *("redaction", "logs", "metrics", "machine", "attributes", "paths", "hints"),
 }
 
 ROOMS = {
@@ -28,22 +28,25 @@ ROOMS = {
     "manifest": set(),
     "markup": set(),
     "machine": set(),
+    "paths": set(),
+    "hints": set(),
     "redaction": set(),
     "logs": set(),
     "metrics": set(),
     "plot": {"cube", "evaluate", "mapping", "grid"},
     "progress": {"mapping"},
     "cluster": set(),
-    "grid": set(),
+    "vectors": set(),
+    "grid": {"vectors"},
     "terrain": set(),
     "events": {"grid"},
     "catalog": {"grid", "events"},
-    "cube": {"grid", "terrain", "catalog"},
-    "learn": {"cube", "terrain", "grid"},
+    "cube": {"grid", "terrain", "catalog", "vectors"},
+    "learn": {"cube", "terrain", "grid", "vectors"},
     "mapping": {"learn", "cube", "grid", "catalog", "cluster"},
     "evaluate": {"learn", "mapping", "cube", "events", "grid"},
     "simulate": {"grid", "terrain", "events"},
-    "products": {"mapping", "cube", "evaluate", "terrain", "events", "grid"},
+    "products": {"mapping", "cube", "evaluate", "terrain", "events", "grid", "vectors"},
 }
 # These chain the rooms and may use any of them, but not the command line.
 FREE = {"jobs", "demo", "calibration", "experiments", "deliveries", "scan", "shipping"}

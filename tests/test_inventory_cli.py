@@ -205,7 +205,7 @@ def test_what_would_be_ignored_or_could_not_be_written_is_refused_first(folder, 
     out = tmp_path / "x.gpkg"
     for words, said in (
         (["--inventory", "mine.gpkg"], "leave --inventory out"),
-        (["--event-time", "banana"], "setting 'source' is missing"),
+        (["--event-time", "banana"], "source of the scenes is missing"),
         (["--summary", tmp_path], "found a folder; choose another name"),
         (["--low", 0.9], "low (0.9) must not exceed the threshold (0.5)"),
     ):

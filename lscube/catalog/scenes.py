@@ -14,6 +14,7 @@ from lscube.catalog.unsigning import unsigned_content
 from lscube.events import Event
 from lscube.files import appearing
 from lscube.markup import bullets, table
+from lscube.paths import StrPath
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def _cloud(item: pystac.Item) -> str:
     return "" if cover is None else f"{cover:.0f} %"
 
 
-def freeze(scenes: Scenes, path: Path) -> None:
+def freeze(scenes: Scenes, path: StrPath) -> None:
     """Write the scenes as an ItemCollection with unsigned hrefs, accepted wherever a catalogue is.
 
     Raises
@@ -62,6 +63,7 @@ def freeze(scenes: Scenes, path: Path) -> None:
     StoreError
         The file cannot be written.
     """
+    path = Path(path)
     items = [
         # Without resolving links: that could ask a server.
         unsigned_content(item.to_dict(transform_hrefs=False))

@@ -15,6 +15,7 @@ from lscube.catalog.static import Document, documents_in, links_of, read_file
 from lscube.catalog.unsigning import unsigned
 from lscube.catalog.web import Patience, fetch_json
 from lscube.errors import SourceError
+from lscube.paths import StrPath
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def open_catalog(where: str | Path, patience: Patience) -> Search:
     Parameters
     ----------
     where
-        Address (http or https) or path.
+        Address (http or https) or path; text without "://" is a path.
     patience
         How long and how often a server is asked.
 
@@ -49,8 +50,9 @@ def open_catalog(where: str | Path, patience: Patience) -> Search:
     SourceError
         There is none, it cannot be reached, or it is no STAC.
     """
-    if isinstance(where, Path):
-        return _static(read_file(where), str(where.resolve()), patience)
+    if isinstance(where, Path) or "://" not in where:
+        path = Path(where)
+        return _static(read_file(path), str(path.resolve()), patience)
     if not where.startswith(("http://", "https://")):
         raise SourceError(
             f"Expected a catalogue's address to begin with https:// or http://, got {unsigned(where)}; "
@@ -69,7 +71,7 @@ def _answer(where: str, found: list[dict[str, Any]], address: str) -> Answer:
     return Answer(*usable_items(documents, where)) if documents else Answer(())
 
 
-def read_items(path: Path) -> list[pystac.Item]:
+def read_items(path: StrPath) -> list[pystac.Item]:
     """Read STAC items from a file: an ItemCollection, a list, an item, or a static catalogue.
 
     Relative hrefs start from the file's folder; signatures are stripped. Items that cannot be used
@@ -80,6 +82,7 @@ def read_items(path: Path) -> list[pystac.Item]:
     SourceError
         The file is missing or holds no usable STAC item.
     """
+    path = Path(path)
     documents = documents_in(read_file(path), str(path.resolve()), Patience())
     return list(usable_items(documents, str(path))[0])
 

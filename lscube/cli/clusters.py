@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lscube.cli.options import PATH, together
+from lscube.cli.there import MODEL
 from lscube.logs import say
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def cluster_group() -> None:
 @cluster_group.command()
 @cluster_options
 @click.option(
-    "--model", "models", type=PATH, multiple=True, help="A model, as for predict, for the workers."
+    "--model", "models", type=MODEL, multiple=True, help="A model, as for predict, for the workers."
 )
 @click.option("--folder", type=PATH, help="Folder that workers need to see.")
 def check(cluster: ClusterOptions, models: tuple[Path, ...], folder: Path | None) -> None:

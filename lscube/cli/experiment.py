@@ -9,8 +9,9 @@ import click
 
 from lscube.cli.clusters import ClusterOptions, cluster_options
 from lscube.cli.options import PATH
+from lscube.cli.there import CONFIG, RESULTS
 
-_CONFIG = click.argument("config", type=PATH)
+_CONFIG = click.argument("config", type=CONFIG)
 
 
 @click.group()
@@ -84,7 +85,7 @@ def run(config: Path, out: Path | None, twins: Path | None, cluster: ClusterOpti
 
 
 @experiment.command()
-@click.argument("folder", type=PATH)
+@click.argument("folder", type=RESULTS)
 def report(folder: Path) -> None:
     """Draw figures and page of an experiment again, from its results.json.
 

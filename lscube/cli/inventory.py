@@ -9,6 +9,7 @@ import click
 
 from lscube.cli.clusters import ClusterOptions, cluster_options
 from lscube.cli.options import PATH, JobOptions, job_options
+from lscube.cli.there import CONTOURS, MAP, MODEL
 
 if TYPE_CHECKING:
     from lscube.products.inventory import InventorySummary
@@ -20,7 +21,9 @@ _PROBABILITY = click.FloatRange(min=0, max=1, min_open=True)
 
 @click.command()
 @job_options
-@click.option("--map", "store", required=True, help="Zarr store with the map, by path or address.")
+@click.option(
+    "--map", "store", type=MAP, required=True, help="Zarr store with the map, by path or address."
+)
 @click.option(
     "--out",
     type=PATH,
@@ -30,7 +33,7 @@ _PROBABILITY = click.FloatRange(min=0, max=1, min_open=True)
 @click.option(
     "--model",
     "models",
-    type=PATH,
+    type=MODEL,
     multiple=True,
     help="The model that made the map, as for predict: its calibration and its threshold are used.",
 )
@@ -56,7 +59,7 @@ _PROBABILITY = click.FloatRange(min=0, max=1, min_open=True)
 @click.option(
     "--shakemap",
     "shakemaps",
-    type=PATH,
+    type=CONTOURS,
     multiple=True,
     help="cont_pga.json or cont_mmi.json of a USGS ShakeMap; both may be given.",
 )
@@ -86,15 +89,16 @@ def inventory(
       lscube inventory --map probability.zarr --model model --out landslides.gpkg
       lscube inventory --map probability.zarr --model model --job job.toml --min-area 500 --out landslides.fgb
     """
+    if given.inventory is not None:
+        raise click.UsageError(
+            "This command draws an inventory and takes none; leave --inventory out."
+        )
+    job = given.make_map_job()
     from lscube.deliveries.inventory import cards_of, context_of, threshold_of
     from lscube.files import check_writable
     from lscube.mapping import open_map
     from lscube.products.inventory import read_shaking, write_inventory, write_summary
 
-    if given.inventory is not None:
-        raise click.UsageError(
-            "This command draws an inventory and takes none; leave --inventory out."
-        )
     if summary is not None:
         check_writable(summary)
     mapped = open_map(store, unfinished)
@@ -104,7 +108,6 @@ def inventory(
     cell, density = density_grid or (None, None)
     settings = _settings({**rules, "cell": cell})
     shaking = [read_shaking(path) for path in shakemaps]
-    job = given.make_map_job()
     with cluster.connected(job.cluster if job else None):
         context = context_of(mapped, job, cards)
         found = write_inventory(mapped, out, settings, context, shaking, density)
@@ -129,7 +132,9 @@ def _settings(given: dict[str, Any]) -> InventorySettings:
     try:
         return InventorySettings(**chosen)
     except ValidationError as error:
-        raise SettingsError(f"In the options: {explain(error)}; correct them.") from None
+        raise SettingsError(
+            f"In the options: {explain(error, InventorySettings)}; correct them."
+        ) from None
 
 
 def _describe(found: InventorySummary, out: Path) -> list[str]:

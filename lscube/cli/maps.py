@@ -13,6 +13,7 @@ import click
 from lscube.cli.clusters import ClusterOptions, cluster_options
 from lscube.cli.options import PATH, JobOptions, job_options
 from lscube.cli.partial import name_lost
+from lscube.cli.there import CHIPS, MAP, MODEL
 from lscube.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     "models",
-    type=PATH,
+    type=MODEL,
     required=True,
     multiple=True,
     help="Folder of a saved model, or standard or light, which come with lscube; several give their mean and "
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 )
 @cluster_options
 @click.option(
-    "--previous", help="An earlier map, whose regions that did not change are taken over."
+    "--previous", type=MAP, help="An earlier map, whose regions that did not change are taken over."
 )
 def predict(
     given: JobOptions,
@@ -55,11 +56,11 @@ def predict(
     Example:
       lscube predict --job job.toml --model model --out probability.zarr
     """
+    job = given.make("cube")
     from lscube import jobs
     from lscube.cube import unreadable_items
     from lscube.learn import load_model
 
-    job = given.make()
     loaded = [load_model(model) for model in models]
     with cluster.connected(job.cluster) as client:
         mapped = jobs.predict(job, loaded, out, client, previous)
@@ -71,7 +72,7 @@ def predict(
 
 @click.command()
 @job_options
-@click.option("--model", "models", type=PATH, required=True, multiple=True, help="As for predict.")
+@click.option("--model", "models", type=MODEL, required=True, multiple=True, help="As for predict.")
 @click.option(
     "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Worker processes."
 )
@@ -110,6 +111,7 @@ def plan(
     Example:
       lscube plan --job job.toml --model model --workers 8 --threads 4 --memory 16 --price 0.04
     """
+    job = given.make("cube")
     from lscube import jobs, machine
     from lscube.files import appearing
     from lscube.learn import load_model
@@ -121,7 +123,7 @@ def plan(
         machine.memory() if memory is None else memory * 1e9,
         price,
     )
-    found = jobs.plan(given.make(), [load_model(model) for model in models], machines)
+    found = jobs.plan(job, [load_model(model) for model in models], machines)
     _print_plan(found, machines)
     if out is not None:
         with appearing(out) as part:
@@ -148,9 +150,9 @@ def _print_plan(found: MapPlan, machines: Machines) -> None:
 
 @click.command()
 @job_options
-@click.option("--map", "store", help="Zarr store with the map, by path or address.")
-@click.option("--chips", type=PATH, help="NPZ file of chips with masks, instead of a map.")
-@click.option("--model", type=PATH, help="A model as for predict, for --chips.")
+@click.option("--map", "store", type=MAP, help="Zarr store with the map, by path or address.")
+@click.option("--chips", type=CHIPS, help="NPZ file of chips with masks, instead of a map.")
+@click.option("--model", type=MODEL, help="A model as for predict, for --chips.")
 @click.option("--out", type=PATH, required=True, help="JSON file with the scores to write.")
 @click.option("--picture", type=PATH, help="PNG to draw; by default beside --out.")
 @cluster_options
@@ -170,18 +172,19 @@ def evaluate(
       lscube evaluate --job job.toml --map probability.zarr --out scores.json
       lscube evaluate --chips test.npz --model model --out scores.json
     """
-    from lscube import jobs
-    from lscube.learn import load_model
-
     if (store is None) == (chips is None or model is None):
         raise SettingsError(
             "Expected either --map (with a job) or --chips and --model; give one of the two."
         )
+    job = None if store is None else given.make("cube", "labels", "split")
+    from lscube import jobs
+    from lscube.learn import load_model
+
     if chips is not None and model is not None:
         picture = picture or out.with_name("chips.png")
         _print_chips(jobs.evaluate_chips(chips, load_model(model), out, picture))
-    elif store is not None:
-        picture, job = picture or out.with_name("quicklook.png"), given.make()
+    elif store is not None and job is not None:
+        picture = picture or out.with_name("quicklook.png")
         with cluster.connected(job.cluster):
             _print_scores(jobs.evaluate(job, store, out, picture))
     click.echo(f"Wrote {out} and {picture}")

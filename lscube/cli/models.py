@@ -9,6 +9,7 @@ import click
 
 from lscube.cli.clusters import ClusterOptions, cluster_options
 from lscube.cli.options import PATH, JobOptions, job_options
+from lscube.cli.there import CHIPS, MODEL, WEIGHTS
 
 if TYPE_CHECKING:
     from lscube.learn import Card
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 @click.option(
     "--from",
     "parent",
-    type=PATH,
+    type=MODEL,
     help="Model to begin from (fine-tuning), as for predict.",
 )
 @click.option(
     "--chips",
-    type=PATH,
+    type=CHIPS,
     help="Folder with train.npz and validation.npz, instead of scenes: image (n, y, x, 3) and mask "
     "(n, y, x), 8 bits; [train] alone counts.",
 )
@@ -50,14 +51,14 @@ def train(
       lscube train --job new.toml --from model --set train.learning_rate=1e-5 --out tuned
       lscube train --chips landslide4sense --job pipelines/configs/chips.toml --out model
     """
+    several = [] if chips is not None else given.make_all("cube", "labels", "split")
+    settings, resolution = (None, 0.0) if chips is None else given.make_chips_settings()
     from lscube import jobs
 
-    if chips is not None:
-        settings, resolution = given.make_chips_settings()
+    if chips is not None and settings is not None:
         with cluster.connected(everything=False) as client:
             made = jobs.train_chips(chips, settings, resolution, out, parent, client)
     else:
-        several = given.make_all()
         with cluster.connected(several[0].cluster, everything=False) as client:
             made = jobs.train(several, out, parent, client)
     card = made.card
@@ -74,7 +75,7 @@ def model() -> None:
 
 
 @model.command()
-@click.argument("path", type=PATH)
+@click.argument("path", type=MODEL)
 def show(path: Path) -> None:
     """Print what a saved model is, expects and was made from.
 
@@ -90,7 +91,7 @@ def show(path: Path) -> None:
 
 
 @model.command("import")
-@click.argument("file", type=PATH)
+@click.argument("file", type=WEIGHTS)
 @click.option("--out", type=PATH, required=True, help="Folder of the model to make.")
 @click.option(
     "--resolution", type=float, default=6.0, show_default=True, help="Pixel size in metres."

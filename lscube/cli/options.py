@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lscube.errors import SettingsError
+from lscube.cli.there import check_there
+from lscube.errors import InventoryError, SettingsError
+from lscube.paths import split_layer
 
 if TYPE_CHECKING:
     from lscube.settings import Job, TrainSettings
@@ -50,25 +52,29 @@ class JobOptions:
 
     def make_map_job(self) -> Job | None:
         """The job that a map was made by, if anything of one was given; `inventory` is the map's own here."""
+        if self.inventory is not None:
+            check_there(self.inventory, "an inventory", error=InventoryError)
         return replace(self, inventory=None).make() if self.names_job else None
 
-    def make(self) -> Job:
-        """The one job."""
+    def make(self, *sections: str) -> Job:
+        """The one job; files of these sections have to be there."""
         if len(self.job) > 1:
             raise SettingsError(
                 f"Expected one --job, got {len(self.job)}; only `lscube train` takes several."
             )
-        return self.make_all()[0]
+        return self.make_all(*sections)[0]
 
-    def make_all(self) -> list[Job]:
-        """A job for each file; one from the options alone where there is no file."""
+    def make_all(self, *sections: str) -> list[Job]:
+        """A job for each file; one from the options alone where there is no file. Files are looked for."""
         from lscube.settings import make_job
+        from lscube.settings.files import check_files
 
         jobs = []
         for path in self.job or (None,):
             folder = (self.data or (path.parent if path else Path())).resolve()
             origin = str(path) if path else "the options"
             jobs.append(make_job(self._content(path), folder, origin))
+            check_files(jobs[-1], *sections)
         return jobs
 
     def make_chips_settings(self) -> tuple[TrainSettings, float]:
@@ -162,16 +168,27 @@ def _plain(name: str, value: Any) -> Any:
             for entry in value
         ]
     if name == "aoi":
-        parts = value.split(",")
-        if len(parts) == 4:
-            try:
-                return [float(part) for part in parts]
-            except ValueError:
-                raise SettingsError(
-                    f"Expected --aoi as a file or west,south,east,north, got {value!r}; correct it."
-                ) from None
-        value = Path(value)
+        return _area(value)
     return str(value.resolve()) if isinstance(value, Path) else value
+
+
+def _area(text: str) -> list[float] | str:
+    """Four numbers, or a file."""
+    path = Path(text)
+    if "," not in text or split_layer(path)[0].exists():
+        return str(path.resolve())
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        if text.count(",") != 3:
+            return str(path.resolve())
+        numbers = []
+    if len(numbers) != 4:
+        raise SettingsError(
+            "Expected --aoi as a file or four numbers (west,south,east,north in degrees), got "
+            f"{text!r}; correct it."
+        )
+    return numbers
 
 
 def _toml_value(text: str) -> Any:

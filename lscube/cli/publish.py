@@ -9,6 +9,7 @@ import click
 
 from lscube.cli.clusters import ClusterOptions, cluster_options
 from lscube.cli.options import PATH, JobOptions, job_options
+from lscube.cli.there import MAP, MASKS, MODEL, PICTURE, PUBLISHED, SUMMARY
 from lscube.errors import PARTIAL
 
 if TYPE_CHECKING:
@@ -17,17 +18,19 @@ if TYPE_CHECKING:
 
 @click.command()
 @job_options
-@click.option("--map", "store", required=True, help="Zarr store with the map, by path or address.")
+@click.option(
+    "--map", "store", type=MAP, required=True, help="Zarr store with the map, by path or address."
+)
 @click.option("--out", type=PATH, required=True, help="Folder to make.")
 @click.option(
     "--model",
     "models",
-    type=PATH,
+    type=MODEL,
     multiple=True,
     help="A model that made the map, as for predict; copied.",
 )
-@click.option("--summary", type=PATH, help="JSON file from `lscube inventory --summary`.")
-@click.option("--picture", "pictures", type=PATH, multiple=True, help="PNG to add.")
+@click.option("--summary", type=SUMMARY, help="JSON file from `lscube inventory --summary`.")
+@click.option("--picture", "pictures", type=PICTURE, multiple=True, help="PNG to add.")
 @click.option(
     "--zarr",
     type=click.Choice(["auto", "copy", "link", "none"]),
@@ -65,6 +68,7 @@ def publish(
       lscube publish --map probability.zarr --job job.toml --model model \\
           --inventory landslides.gpkg --out published
     """
+    job = given.make_map_job()
     from lscube import deliveries
     from lscube.products.report.reading import read_summary
     from lscube.products.stac import Publication
@@ -80,7 +84,6 @@ def publish(
         facility=facility,
         unfinished=unfinished,
     )
-    job = given.make_map_job()
     collection = deliveries.publish(store, out, what, models, job)
     click.echo(f"Wrote {out}: open {out / 'collection.json'}")
     for item in collection.get_items():
@@ -88,7 +91,7 @@ def publish(
 
 
 @click.command()
-@click.argument("item")
+@click.argument("item", type=PUBLISHED)
 @click.option("--out", required=True, help="Zarr store to make.")
 @click.option(
     "--source",
@@ -97,9 +100,11 @@ def publish(
     "frozen items]",
 )
 @click.option(
-    "--model", "models", type=PATH, multiple=True, help="A model as for predict, if not published."
+    "--model", "models", type=MODEL, multiple=True, help="A model as for predict, if not published."
 )
-@click.option("--data", type=PATH, help="Folder with masks of your own that the map was made with.")
+@click.option(
+    "--data", type=MASKS, help="Folder with masks of your own that the map was made with."
+)
 @cluster_options
 def reproduce(
     item: str,

@@ -11,21 +11,24 @@ from click.core import ParameterSource
 
 from lscube.cli.clusters import ClusterOptions, cluster_options
 from lscube.cli.options import PATH, JobOptions, job_options
+from lscube.cli.there import MAP, MODEL, SCORES, SUMMARY
 
 
 @click.command()
 @job_options
-@click.option("--map", "store", required=True, help="Zarr store with the map, by path or address.")
-@click.option("--scores", type=PATH, help="JSON file from `lscube evaluate`.")
+@click.option(
+    "--map", "store", type=MAP, required=True, help="Zarr store with the map, by path or address."
+)
+@click.option("--scores", type=SCORES, help="JSON file from `lscube evaluate`.")
 @click.option(
     "--summary",
-    type=PATH,
+    type=SUMMARY,
     help="JSON file from `lscube inventory --summary`: the total as an interval.",
 )
 @click.option(
     "--model",
     "models",
-    type=PATH,
+    type=MODEL,
     multiple=True,
     help="The model that made the map, as for predict: its card is shown.",
 )
@@ -71,12 +74,12 @@ def report(
     Example:
       lscube report --map probability.zarr --job job.toml --inventory landslides.gpkg --out report.html
     """
+    job = given.make_map_job()
     from lscube.deliveries import reporting
     from lscube.evaluate.page.wording import counted
     from lscube.products.report import ReportSettings
 
     files = reporting.Given(store, given.inventory, scores, models, unfinished, summary)
-    job = given.make_map_job()
     settings = ReportSettings(edge=pixels, polygons=most, title=title)
     typed = shlex.join(_typed(click.get_current_context()))
     with cluster.connected(job.cluster if job else None):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lscube.cli.clusters import ClusterOptions, cluster_options
-from lscube.cli.options import PATH
+from lscube.cli.there import CONFIG
 from lscube.errors import (
     PARTIAL,
     ClusterError,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     help="Print every setting, with its default and what it means.",
 )
 @click.option(
-    "--config", type=PATH, required=True, help="TOML file of the scan; see docs/scans.md."
+    "--config", type=CONFIG, required=True, help="TOML file of the scan; see docs/scans.md."
 )
 @click.option("--watch", is_flag=True, help="Pass after pass, until SIGINT or SIGTERM.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be mapped, and what it would cost.")

@@ -9,6 +9,7 @@ import click
 from lscube.cli.clusters import ClusterOptions, cluster_options
 from lscube.cli.options import PATH, JobOptions, job_options
 from lscube.cli.partial import name_lost
+from lscube.cli.there import REGISTRY
 
 
 @click.command()
@@ -21,9 +22,10 @@ def search(given: JobOptions, out: Path | None) -> None:
     Example:
       lscube search --source items.json --aoi 141.9,42.7,142.0,42.8 --event-time 2018-09-05T18:07:00Z
     """
+    job = given.make()
     from lscube import catalog, jobs
 
-    scenes = jobs.scenes_of(given.make())
+    scenes = jobs.scenes_of(job)
     for side, items in (("before", scenes.pre), ("after", scenes.post)):
         for item in items:
             cloud = item.properties.get("eo:cloud_cover")
@@ -50,11 +52,11 @@ def cube(given: JobOptions, out: Path, picture: Path | None, cluster: ClusterOpt
     Example:
       lscube cube --source items.json --aoi area.geojson --event-time 2018-09-06 --out cube.zarr
     """
+    job = given.make("cube")
     from lscube import jobs
     from lscube.attributes import content
     from lscube.cube import describe_pair
 
-    job = given.make()
     with cluster.connected(job.cluster) as client:
         made, quality, lost = jobs.make_cube(job, out, client)
     rows, columns = made["elevation"].shape
@@ -73,7 +75,9 @@ def cube(given: JobOptions, out: Path, picture: Path | None, cluster: ClusterOpt
 
 
 @click.command()
-@click.option("--registry", type=PATH, help="Your own events: a TOML file, or a folder of them.")
+@click.option(
+    "--registry", type=REGISTRY, help="Your own events: a TOML file, or a folder of them."
+)
 @click.option("--show", metavar="EVENT", help="All that is known of one event.")
 def events(registry: Path | None, show: str | None) -> None:
     """List the events that `--event` knows: time, area, and where both come from.

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from lscube.errors import ClusterError, LscubeError, NoClusterError
 from lscube.files import cannot_write
+from lscube.paths import StrPath
 
 Answer = TypeVar("Answer")
 
@@ -46,7 +47,7 @@ def ask(
     return dict(answers)
 
 
-def check_folder(client: Any, folder: Path) -> None:
+def check_folder(client: Any, folder: StrPath) -> None:
     """Refuse a folder of this machine that workers do not see; without a client there is nothing to check.
 
     Raises
@@ -56,6 +57,7 @@ def check_folder(client: Any, folder: Path) -> None:
     StoreError
         Nothing can be written there.
     """
+    folder = Path(folder)
     if client is None:
         return
     folder = folder.absolute()

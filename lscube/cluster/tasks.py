@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from lscube.cluster.readiness import check_folder
 from lscube.cluster.workers import needed_resources
 from lscube.errors import NoClusterError
+from lscube.paths import StrPath
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -18,7 +19,7 @@ Result = TypeVar("Result")
 
 def on_a_worker(
     client: Any,
-    folder: Path,
+    folder: StrPath,
     step: Callable[Given, Result],
     *given: Given.args,
     **named: Given.kwargs,
@@ -39,6 +40,7 @@ def on_a_worker(
     NoClusterError
         The worker is lost, or does not see the folder. What the step raises is raised as it is.
     """
+    folder = Path(folder)
     check_folder(client, folder.parent)
     needs = needed_resources(client) or {}
     future = client.submit(_alone, partial(step, *given, **named), pure=False, resources=needs)

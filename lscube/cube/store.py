@@ -9,9 +9,10 @@ import xarray as xr
 from lscube.attributes import with_attributes
 from lscube.errors import StoreError
 from lscube.files import appearing_folder
+from lscube.paths import StrPath
 
 
-def write_cube(cube: xr.Dataset, path: Path) -> None:
+def write_cube(cube: xr.Dataset, path: StrPath) -> None:
     """Compute a cube into a new Zarr store.
 
     It is written beside its place and moved there when complete, so that nothing half-written
@@ -22,6 +23,7 @@ def write_cube(cube: xr.Dataset, path: Path) -> None:
     StoreError
         Something stands at `path` already, or it cannot be written.
     """
+    path = Path(path)
     if path.exists():
         raise StoreError(
             f"Expected no file at {path}, found one; remove it or choose another name."
@@ -30,7 +32,7 @@ def write_cube(cube: xr.Dataset, path: Path) -> None:
         storable(cube).to_zarr(partial.absolute(), zarr_format=3, consolidated=False)
 
 
-def read_cube(path: Path) -> xr.Dataset:
+def read_cube(path: StrPath) -> xr.Dataset:
     """Open a cube that `write_cube` wrote, lazily; masks and dates stay as they were written.
 
     Raises
@@ -38,6 +40,7 @@ def read_cube(path: Path) -> xr.Dataset:
     StoreError
         There is no cube at `path`.
     """
+    path = Path(path)
     try:
         cube: xr.Dataset = xr.open_zarr(
             path, consolidated=False, mask_and_scale=False, decode_times=False

@@ -25,6 +25,7 @@ from lscube.grid import make_grid, resolution_of
 from lscube.learn import LoadedModel, load_model
 from lscube.mapping import Running, map_region
 from lscube.mapping.places import place_of, reached
+from lscube.paths import StrPath, split_layer
 from lscube.products.reproduce import (
     Run,
     Verdict,
@@ -43,19 +44,19 @@ from lscube.settings import CubeSettings, PredictSettings, SourceSettings
 class AtHand:
     """What is at hand to make a run again, beside what was published."""
 
-    sources: tuple[str | Path, ...] = ()
+    sources: tuple[StrPath, ...] = ()
     """Catalogues that have the input items, where these lie in files or have moved; none: the frozen items
     themselves."""
-    models: tuple[Path, ...] = ()
+    models: tuple[StrPath, ...] = ()
     """Folders of the models; none: those that were published with the run."""
-    data: Path | None = None
+    data: StrPath | None = None
     """Folder with the user's own masks, which the item knows by name alone."""
     load: Callable[[Path], LoadedModel] = load_model
     """How a model is opened; tests hand in their own."""
 
 
 def reproduce(
-    published: Path | str, out: Path | str, at_hand: AtHand = AtHand(), client: Any = None
+    published: StrPath, out: StrPath, at_hand: AtHand = AtHand(), client: Any = None
 ) -> Verdict:
     """Make a published map again, and compare.
 
@@ -115,7 +116,7 @@ def reproduce(
 def _models_of(run: Run, at_hand: AtHand) -> list[LoadedModel]:
     """The models, in the order of the manifest."""
     wanted = run.manifest["model"]["sha256"]
-    places = list(at_hand.models) or model_folders(run)
+    places = [Path(one) for one in at_hand.models] or model_folders(run)
     if len(places) != len(wanted):
         raise ModelError(
             f"Expected {len(wanted)} model(s) of sha256 {', '.join(one[:12] for one in wanted)}, found "
@@ -126,7 +127,7 @@ def _models_of(run: Run, at_hand: AtHand) -> list[LoadedModel]:
     return sorted(loaded, key=lambda one: order.get(one.card.sha256, len(order)))
 
 
-def _scenes_of(run: Run, sources: tuple[str | Path, ...]) -> Scenes:
+def _scenes_of(run: Run, sources: tuple[StrPath, ...]) -> Scenes:
     """The run's input items, as the sources have them now."""
     said, manifest = run.item.properties, run.manifest
     event = Event(
@@ -166,7 +167,7 @@ def _frozen(run: Run) -> str:
     return json.dumps({"type": "FeatureCollection", "features": list(run.inputs.values())})
 
 
-def _source(run: Run, event: Event, catalogs: tuple[str | Path, ...]) -> SourceSettings:
+def _source(run: Run, event: Event, catalogs: tuple[StrPath, ...]) -> SourceSettings:
     """Settings by which just the run's items, and perhaps others, are found."""
     scenes = [
         (side, pystac.Item.from_dict(run.inputs[name]))
@@ -179,7 +180,7 @@ def _source(run: Run, event: Event, catalogs: tuple[str | Path, ...]) -> SourceS
     optical = {item.collection_id for side, item in scenes if side != "dsm" and item.collection_id}
     tiles = {item.collection_id for side, item in scenes if side == "dsm" and item.collection_id}
     return SourceSettings(
-        catalogs=catalogs,
+        catalogs=tuple(one if isinstance(one, str) else Path(one) for one in catalogs),
         collections=tuple(sorted(optical)) or None,
         dsm_collections=tuple(sorted(tiles)) or None,
         days_before=max(before, default=3650),
@@ -192,14 +193,14 @@ def _source(run: Run, event: Event, catalogs: tuple[str | Path, ...]) -> SourceS
     )
 
 
-def _cube_of(run: Run, data: Path | None) -> CubeSettings:
+def _cube_of(run: Run, data: StrPath | None) -> CubeSettings:
     """The cube's settings; masks are looked for in the given folder."""
     said = dict(run.manifest["cube"])
     for name in ("mask", "pre_mask", "post_mask"):
         if said[name] is None:
             continue
-        path = (data or Path()) / said[name]
-        if not path.exists():
+        path = Path(data or "") / said[name]
+        if not split_layer(path)[0].exists():
             raise SettingsError(
                 f"Expected the mask {said[name]} that the map was made with, found none at {path}; give the "
                 "folder that it lies in with --data."

@@ -10,6 +10,7 @@ from lscube.deliveries.inventory import cards_of, context_of, default_rules
 from lscube.deliveries.publishing import publish
 from lscube.deliveries.reporting import Given, report
 from lscube.mapping import open_map
+from lscube.paths import StrPath
 from lscube.products.inventory import InventorySummary, write_inventory, write_summary
 from lscube.products.report import ReportSummary
 from lscube.products.report.assets import check
@@ -32,10 +33,10 @@ class Delivered:
 
 def deliver(
     job: Job,
-    store: Path | str,
-    models: Sequence[Path],
-    folder: Path,
-    scores: Path | None = None,
+    store: StrPath,
+    models: Sequence[StrPath],
+    folder: StrPath,
+    scores: StrPath | None = None,
     page: bool = True,
 ) -> Delivered:
     """Draw a map's inventory, publish it and make its page, as the commands of these names do by default.
@@ -62,11 +63,13 @@ def deliver(
     InputError
         The libraries that the page is drawn with are missing; nothing was made then.
     """
+    folder = Path(folder)
+    scores = None if scores is None else Path(scores)
     if page:
         check()
     inventory, summary, published, html = (folder / name for name in NAMES)
     mapped = open_map(store)
-    cards = cards_of(mapped, models)
+    cards = cards_of(mapped, [Path(model) for model in models])
     context = context_of(mapped, job, cards)
     found = write_inventory(mapped, inventory, default_rules(cards), context)
     write_summary(summary, found)

@@ -14,16 +14,17 @@ from lscube.deliveries.inputs import Ask, current_inputs
 from lscube.errors import SceneError
 from lscube.learn import load_model
 from lscube.mapping.opening import manifest_of, open_map
+from lscube.paths import StrPath
 from lscube.products.stac import Input, Publication, SavedModel, publish_map
 from lscube.progress import progress
 from lscube.settings import Job
 
 
 def publish(
-    store: Path | str,
-    out: Path,
+    store: StrPath,
+    out: StrPath,
     what: Publication,
-    models: Sequence[Path] = (),
+    models: Sequence[StrPath] = (),
     job: Job | None = None,
     outside: jobs.Outside = jobs.OUTSIDE,
     ask: Ask | None = None,
@@ -43,9 +44,10 @@ def publish(
     ask
         How a server is asked for a file's ETag.
     """
+    out = Path(out)
     saved = tuple(
         SavedModel(loaded.folder, loaded.card.model_dump(mode="json"))
-        for loaded in map(load_model, models)
+        for loaded in map(load_model, map(Path, models))
     )
     what = replace(what, models=saved)
     if job is not None:

@@ -16,6 +16,7 @@ from lscube.deliveries.inputs import scenes_of_map
 from lscube.learn.card import read_card
 from lscube.mapping import open_map
 from lscube.mapping.opening import is_unfinished, manifest_of
+from lscube.paths import StrPath
 from lscube.products.report import (
     ReportContents,
     ReportSettings,
@@ -39,23 +40,23 @@ UNFINISHED = "The map is unfinished: what is not mapped yet counts as not observ
 class Given:
     """Files that a report is made from."""
 
-    map: Path | str
+    map: StrPath
     """A finished map, by path or address."""
-    inventory: Path | None = None
+    inventory: StrPath | None = None
     """From `lscube inventory`."""
-    scores: Path | None = None
+    scores: StrPath | None = None
     """From `lscube evaluate`."""
-    models: Sequence[Path] = ()
+    models: Sequence[StrPath] = ()
     """Folders of the models, for their cards."""
     unfinished: bool = False
     """Whether what there is of an unfinished map will do, and an inventory drawn of it."""
-    summary: Path | None = None
+    summary: StrPath | None = None
     """From `lscube inventory --summary`."""
 
 
 def report(
     given: Given,
-    out: Path,
+    out: StrPath,
     job: Job | None = None,
     settings: ReportSettings = ReportSettings(),
     command: str = "",
@@ -83,10 +84,10 @@ def report(
     contents = ReportContents(
         images=images,
         inventory=read_inventory(given.inventory) if given.inventory else None,
-        scores=read_scores(given.scores) if given.scores else None,
-        summary=read_summary(given.summary) if given.summary else None,
+        scores=read_scores(Path(given.scores)) if given.scores else None,
+        summary=read_summary(Path(given.summary)) if given.summary else None,
         quality=quality,
-        cards=tuple(read_card(folder).model_dump(mode="json") for folder in given.models),
+        cards=tuple(read_card(Path(folder)).model_dump(mode="json") for folder in given.models),
         warnings=(UNFINISHED,) if is_unfinished(mapped) else (),
         command=command,
         unfinished=given.unfinished,

@@ -12,6 +12,7 @@ from lscube.drawing import new_figure
 from lscube.evaluate.blocks import as_confusion, as_counts, resampled
 from lscube.evaluate.picture import COLOURS
 from lscube.learn import Chips
+from lscube.paths import StrPath
 from lscube.scores import IGNORE, score
 
 
@@ -56,7 +57,7 @@ def score_chips(
 
 
 def draw_chips(
-    path: Path,
+    path: StrPath,
     chips: Chips,
     probabilities: npt.NDArray[np.float32],
     threshold: float,
@@ -67,6 +68,7 @@ def draw_chips(
     They are not chosen by how well they came out: of the chips with landslides, evenly from those
     with the least to those with the most.
     """
+    path = Path(path)
     pixels = (chips.masks == 1).sum(axis=(1, 2))
     ranked = [int(index) for index in np.argsort(pixels, kind="stable") if pixels[index]]
     places = np.linspace(0, len(ranked) - 1, min(count, len(ranked))).round().astype(int)

@@ -12,6 +12,7 @@ import xarray as xr
 from lscube.cube.masks import Reason
 from lscube.drawing import new_figure
 from lscube.evaluate.picture import MOST_PIXELS, true_colour
+from lscube.paths import StrPath
 
 COLOURS = {
     Reason.UNREADABLE_SOURCE: "black",
@@ -26,7 +27,7 @@ COLOURS = {
 """Of a pixel with several reasons the first of these is shown."""
 
 
-def draw_cube(path: Path, cube: xr.Dataset) -> None:
+def draw_cube(path: StrPath, cube: xr.Dataset) -> None:
     """Draw a PNG: both images, and for each the reasons for its gaps.
 
     Parameters
@@ -36,6 +37,7 @@ def draw_cube(path: Path, cube: xr.Dataset) -> None:
     cube
         From `lscube.open_cube`; its first three bands are shown as red, green, blue.
     """
+    path = Path(path)
     from matplotlib.patches import Patch
 
     step = max(1, -(-max(cube["observed"].shape) // MOST_PIXELS))

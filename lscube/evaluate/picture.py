@@ -12,6 +12,7 @@ import xarray as xr
 
 from lscube.drawing import new_figure
 from lscube.grid import Bounds
+from lscube.paths import StrPath
 from lscube.scores import IGNORE
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ MOST_PIXELS = 1200
 
 
 def draw_quicklook(
-    path: Path,
+    path: StrPath,
     cube: xr.Dataset,
     probability: xr.DataArray,
     labels: xr.DataArray | None = None,
@@ -52,6 +53,7 @@ def draw_quicklook(
     evaluated
         Part that was scored (west, south, east, north, metres); outlined in the fourth panel.
     """
+    path = Path(path)
     step = max(1, -(-max(probability.shape) // MOST_PIXELS))
     thin: dict[Any, slice] = {"y": slice(None, None, step), "x": slice(None, None, step)}
     cube, probability = cube.isel(thin), probability.isel(thin)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +14,8 @@ from lscube.errors import AreaError, SettingsError
 from lscube.events.moment import Event, make_event
 from lscube.files import read_text
 from lscube.grid import Bounds, read_area
+from lscube.hints import did_you_mean
+from lscube.paths import StrPath
 
 REGISTRY = Path(__file__).with_name("events.toml")
 """The registry that comes with lscube: the paper's study areas A to G."""
@@ -77,7 +78,7 @@ class RegisteredEvent:
 _CHECK = TypeAdapter(RegisteredEvent)
 
 
-def read_registry(path: Path | None = None) -> dict[str, RegisteredEvent]:
+def read_registry(path: StrPath | None = None) -> dict[str, RegisteredEvent]:
     """Read a registry of events.
 
     Parameters
@@ -97,6 +98,7 @@ def read_registry(path: Path | None = None) -> dict[str, RegisteredEvent]:
         There is no file, it is no TOML, an event's field is missing, unknown or wrong, or two files
         have an event of the same id.
     """
+    path = None if path is None else Path(path)
     path = path or REGISTRY
     files = sorted(path.glob("*.toml")) if path.is_dir() else [path]
     if not files:
@@ -114,12 +116,13 @@ def read_registry(path: Path | None = None) -> dict[str, RegisteredEvent]:
     return events
 
 
-def known_events(own: Path | None = None) -> dict[str, RegisteredEvent]:
+def known_events(own: StrPath | None = None) -> dict[str, RegisteredEvent]:
     """Events that come with lscube and a user's own (file or folder), which take precedence."""
+    own = None if own is None else Path(own)
     return {**read_registry(), **(read_registry(own) if own else {})}
 
 
-def find_event(event_id: str, own: Path | None = None) -> RegisteredEvent:
+def find_event(event_id: str, own: StrPath | None = None) -> RegisteredEvent:
     """Find an event among those that come with lscube and a user's own (file or folder).
 
     Raises
@@ -127,12 +130,11 @@ def find_event(event_id: str, own: Path | None = None) -> RegisteredEvent:
     SettingsError
         There is none of that id; the message lists those there are, the nearest spelling first.
     """
+    own = None if own is None else Path(own)
     known = known_events(own)
     if event_id in known:
         return known[event_id]
-    near = difflib.get_close_matches(event_id.lower(), known, n=3, cutoff=0.5)
-    meant = " or ".join(repr(name) for name in near)
-    advice = f"did you mean {meant}?" if near else "choose one, or give the time and the area."
+    advice = did_you_mean(event_id, known) or "choose one, or give the time and the area."
     listed = ", ".join(known)
     raise SettingsError(
         f"Expected one of the registered events ({listed}), got {event_id!r}; {advice}"

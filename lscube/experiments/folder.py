@@ -14,6 +14,7 @@ from lscube.experiments.areas import Area
 from lscube.experiments.design import ModelPlan
 from lscube.files import PARTIAL, cannot_write, write_json
 from lscube.manifest import Manifest, differences, short
+from lscube.paths import split_layer
 from lscube.settings import Experiment, Job
 
 _MANIFEST = "experiment.json"
@@ -137,7 +138,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
     if isinstance(value, Path):
-        content = value.read_bytes() if value.is_file() else b""
+        file, _ = split_layer(value)
+        content = file.read_bytes() if file.is_file() else b""
         return f"{value.name} ({hashlib.sha256(content).hexdigest()[:16]})"
     return value
 

@@ -28,6 +28,7 @@ from lscube.learn import fit
 from lscube.learn.card import commit
 from lscube.learn.fitting import Say
 from lscube.mapping.places.folder import only_run
+from lscube.paths import StrPath
 from lscube.settings import Experiment
 
 
@@ -47,7 +48,7 @@ class Execution:
 
 
 def run_experiment(
-    experiment: Experiment, out: Path, twins: Path, execution: Execution = Execution()
+    experiment: Experiment, out: StrPath, twins: StrPath, execution: Execution = Execution()
 ) -> ExperimentResults:
     """Train, map and score all models of an experiment, and write results, figures and page.
 
@@ -72,6 +73,7 @@ def run_experiment(
     IncompleteError
         Some models failed; the others are in the results.
     """
+    out, twins = Path(out), Path(twins)
     check_areas(experiment)
     check_place(out)
     commit()  # of the code that runs, whatever is committed meanwhile

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from os import PathLike
 from pathlib import Path
 
-import geopandas
 import numpy as np
 import shapely
 from shapely.geometry import MultiPolygon, Polygon, box
@@ -13,6 +13,8 @@ from shapely.geometry.base import BaseGeometry
 
 from lscube.errors import AreaError
 from lscube.grid.longitudes import cut_at_180, polygons_of, short_way
+from lscube.paths import StrPath
+from lscube.vectors import AREA, polygons_in, read_features
 
 Bounds = tuple[float, float, float, float]
 
@@ -23,7 +25,7 @@ of a wider one with edges across the map it is not known which way round they go
 OUTSIDE_UTM = "UTM covers latitudes from 80 degrees south to 84 north"
 
 
-def read_area(aoi: Path | Bounds) -> BaseGeometry:
+def read_area(aoi: StrPath | Bounds) -> BaseGeometry:
     """Read an area of interest.
 
     An area across the antimeridian may come in any of the usual ways: bounds with west > east, a
@@ -47,8 +49,7 @@ def read_area(aoi: Path | Bounds) -> BaseGeometry:
         The file is missing or no vector file; the area is empty, is not in degrees, is wider than
         90 degrees, or any part of it lies outside the latitudes that UTM covers.
     """
-    given = _read_polygons(aoi) if isinstance(aoi, Path) else [_bounds_polygon(aoi)]
-    area = arrange_area(given, aoi)
+    area = arrange_area(_given(aoi), aoi)
     check_latitudes(area)
     return area
 
@@ -93,7 +94,16 @@ def check_latitudes(area: BaseGeometry) -> None:
         )
 
 
+def _given(aoi: StrPath | Bounds) -> list[Polygon]:
+    return _read_polygons(Path(aoi)) if isinstance(aoi, str | PathLike) else [_bounds_polygon(aoi)]
+
+
 def _bounds_polygon(bounds: Bounds) -> Polygon:
+    if len(bounds) != 4:
+        raise AreaError(
+            f"Expected four numbers (west, south, east, north in degrees), got {len(bounds)}: "
+            f"{', '.join(map(str, bounds))}; give all four, or a file."
+        )
     west, south, east, north = bounds
     until = east if west <= east else east + 360
     if not (abs(west) <= 360 and 0 < until - west <= WIDEST and -90 <= south < north <= 90):
@@ -106,8 +116,8 @@ def _bounds_polygon(bounds: Bounds) -> Polygon:
 
 
 def _read_polygons(path: Path) -> list[Polygon]:
-    frame = _read_frame(path).to_crs(4326)
-    found = [part for geometry in frame.geometry.dropna() for part in polygons_of(geometry)]
+    frame = read_features(path, AREA).frame.to_crs(4326)
+    found: list[Polygon] = polygons_in(frame.geometry.to_numpy())[0].tolist()
     points = shapely.get_coordinates(found)
     if not np.isfinite(points).all():
         raise AreaError(
@@ -119,26 +129,6 @@ def _read_polygons(path: Path) -> list[Polygon]:
             "file its CRS, or save the area in EPSG:4326."
         )
     return found
-
-
-def _read_frame(path: Path) -> geopandas.GeoDataFrame:
-    if not path.is_file():
-        raise AreaError(f"Expected an area of interest at {path}, found no file; check the path.")
-    try:
-        frame = geopandas.read_file(path)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise AreaError(
-            f"Expected GeoJSON or another vector file in {path}, but it cannot be read ({reason}); "
-            "save the area as GeoJSON."
-        ) from None
-    if not isinstance(frame, geopandas.GeoDataFrame) or frame.geometry.isna().all():
-        raise AreaError(
-            f"Expected polygons in {path}, found no geometry; draw the area as a polygon."
-        )
-    if frame.crs is None:
-        raise AreaError(f"Expected a CRS in {path}, found none; assign one, for example EPSG:4326.")
-    return frame
 
 
 def _around(polygon: Polygon, origin: object) -> BaseGeometry:

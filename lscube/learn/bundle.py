@@ -24,8 +24,9 @@ from lscube.files import appearing, appearing_folder, cannot_write
 from lscube.learn.card import CARD, Card, read_card
 from lscube.learn.presence import missing_package
 from lscube.learn.shipped import WEIGHTS, read_weights
+from lscube.paths import StrPath
 from lscube.probabilities import Calibration
-from lscube.settings.models import is_shipped, shipped_folder
+from lscube.settings.models import check_model, is_shipped, shipped_folder
 
 NETWORK = "model.keras"
 HISTORY = "history.csv"
@@ -162,7 +163,7 @@ def _check_digest(folder: Path, expected: str) -> Path:
     return path
 
 
-def load_model(folder: Path | str) -> LoadedModel:
+def load_model(folder: StrPath) -> LoadedModel:
     """Check a saved model.
 
     Parameters
@@ -176,6 +177,7 @@ def load_model(folder: Path | str) -> LoadedModel:
     ModelError
         The model is missing, damaged, or changed after it was saved.
     """
+    check_model(folder)
     found = shipped_folder(folder)
     card = read_card(found)
     _check_digest(found, card.sha256)
@@ -220,8 +222,9 @@ def write_card(folder: Path, card: Card) -> None:
         partial.write_text(_as_json(card), encoding="utf-8")
 
 
-def check_room(folder: Path) -> None:
+def check_room(folder: StrPath) -> None:
     """Refuse, before days of training, a place where a model exists or cannot be written."""
+    folder = Path(folder)
     if folder.exists():
         raise StoreError(
             f"Expected no file or folder at {folder}, found one; choose another name or remove it."
@@ -235,7 +238,7 @@ def check_room(folder: Path) -> None:
 
 def save_model(
     network: Any,
-    folder: Path,
+    folder: StrPath,
     card: Card,
     history: History = (),
     add: Callable[[Path], object] = lambda folder: None,
@@ -265,6 +268,7 @@ def save_model(
     StoreError
         The folder exists or cannot be written.
     """
+    folder = Path(folder)
     check_room(folder)
     with appearing_folder(folder) as part:
         card = _write(network, part, card, history)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lscube.errors import ModelError
 from lscube.files import read_text
 from lscube.markup import table
+from lscube.paths import StrPath
 from lscube.probabilities import Calibration
 from lscube.settings import Bounds, Branch, SplitSettings, TrainSettings, explain
 from lscube.settings.models import shipped_folder
@@ -142,7 +143,7 @@ class Card(_Frozen):
         return table("Model", ("", ""), rows)
 
 
-def read_card(folder: Path | str) -> Card:
+def read_card(folder: StrPath) -> Card:
     """Read a saved model's card, or by its name one of lscube's own; the network is not touched."""
     path = shipped_folder(folder) / CARD
     try:
@@ -154,7 +155,7 @@ def read_card(folder: Path | str) -> Card:
     except ValidationError as error:
         raise ModelError(
             f"Expected a model's card in {path}, but it is damaged or of another version of lscube "
-            f"({explain(error)}); copy the model again, or train it with this version."
+            f"({explain(error, Card)}); copy the model again, or train it with this version."
         ) from None
     except (OSError, ValueError) as error:
         raise ModelError(f"Expected a card in {path}, but {error}; check the path.") from None

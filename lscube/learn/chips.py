@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lscube.errors import InventoryError
+from lscube.paths import StrPath
 from lscube.scores import IGNORE
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Chips:
         return self.images[indices].astype(np.float32) * np.float32(FULL_SCALE / 255)
 
 
-def read_chips(path: Path) -> Chips:
+def read_chips(path: StrPath) -> Chips:
     """Read an NPZ file with `image` (n, y, x, 3) and `mask` (n, y, x), both uint8, and maybe `name` (n,).
 
     Raises
@@ -49,6 +50,7 @@ def read_chips(path: Path) -> Chips:
     InventoryError
         The file is missing, or holds something else.
     """
+    path = Path(path)
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             images, masks = file["image"], file["mask"]

@@ -24,6 +24,7 @@ from lscube.learn.splits import Side
 from lscube.learn.store import open_training_store, write_training_store
 from lscube.learn.work import Work, open_work
 from lscube.manifest import Manifest
+from lscube.paths import StrPath
 from lscube.settings import Bounds, SplitSettings, TrainSettings
 
 Say = Callable[[str], object]
@@ -66,10 +67,10 @@ class _Task:
 
 def fit(
     events: Sequence[TrainingEvent],
-    folder: Path,
+    folder: StrPath,
     settings: TrainSettings,
     *,
-    parent: Path | None = None,
+    parent: StrPath | None = None,
     say: Say = print,
 ) -> LoadedModel:
     """Train one network on one or several events and save it.
@@ -108,6 +109,8 @@ def fit(
     TrainingError
         The loss is not a number.
     """
+    folder = Path(folder)
+    parent = None if parent is None else Path(parent)
     check_room(folder)
     from lscube.learn import backend  # noqa: F401  (before hours of reading: is Keras there?)
 
@@ -147,11 +150,11 @@ def fit(
 def fit_chips(
     training: Chips,
     validation: Chips,
-    folder: Path,
+    folder: StrPath,
     settings: TrainSettings,
     resolution: float,
     *,
-    parent: Path | None = None,
+    parent: StrPath | None = None,
     say: Say = print,
 ) -> LoadedModel:
     """Train a network that looks at the image after alone on chips with masks, and save it.
@@ -167,6 +170,8 @@ def fit_chips(
     resolution
         The chips' pixel size in metres.
     """
+    folder = Path(folder)
+    parent = None if parent is None else Path(parent)
     check_room(folder)
     bands = ("red", "green", "blue")
     settings = _like(parent, settings)

@@ -17,10 +17,12 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from rasterio.errors import RasterioIOError
 
-from lscube.errors import InventoryError, MissingExtraError
+from lscube.errors import InventoryError
 from lscube.grid import bounds_of
+from lscube.paths import StrPath
 from lscube.scores import IGNORE
 from lscube.settings import Bounds, LabelSettings
+from lscube.vectors import EXTENT, INVENTORY, Use, polygons_in, read_features
 
 _DENSE = 0.01
 """A box's edges get a vertex every so many degrees, so that they keep their course in UTM."""
@@ -79,52 +81,30 @@ class Polygons(NamedTuple):
     frame: geopandas.GeoDataFrame
     """Valid polygons in the file's CRS."""
     repaired: int
-    """Features whose rings were not valid and were repaired."""
+    """Features whose rings were open or not valid and were repaired."""
     dropped: int
-    """Features that are empty, or neither polygons nor collections of them."""
+    """Features that enclose nothing: empty ones, points, lines."""
 
 
-def read_polygons(path: Path) -> Polygons:
-    """Read a vector file (GeoPackage, GeoJSON, Shapefile, GeoParquet, ...) of any CRS.
+def read_polygons(path: StrPath, use: Use = INVENTORY) -> Polygons:
+    """Read the polygons of a vector file of any CRS; see `lscube.vectors.read_features`.
 
     Raises
     ------
     InventoryError
-        The file is missing, unreadable or empty, or its CRS is missing or does not fit its
-        coordinates.
+        The file is missing, unreadable or empty, has several layers of which none is named, or its
+        CRS is missing or does not fit its coordinates.
     """
-    if not path.exists():
-        raise InventoryError(f"Expected polygons at {path}, found no file; check the path.")
-    frame = _read_frame(path)
-    if not isinstance(frame, geopandas.GeoDataFrame):
-        raise InventoryError(f"Expected polygons in {path}, found a table without geometry.")
-    features, invalid = len(frame), int((~frame.geometry.is_valid & frame.geometry.notna()).sum())
-    frame = _polygons_only(frame)
-    if frame.empty:
-        raise InventoryError(f"Expected polygons in {path}, found none; check the file.")
-    if frame.crs is None:
-        raise InventoryError(f"Expected a CRS in {path}, found none; assign one to the file.")
+    frame, dropped = read_features(path, use)
+    repaired = int((frame["repaired"] | ~frame.is_valid).sum())
     _check_degrees(frame, path)
-    return Polygons(frame, invalid, features - frame.index.nunique())
+    polygons = _polygons_only(frame)
+    if polygons.empty:
+        raise InventoryError(f"Expected polygons in {path}, found none with an area; {use.draw}.")
+    return Polygons(polygons, repaired, dropped + len(frame) - polygons.index.nunique())
 
 
-def _read_frame(path: Path) -> geopandas.GeoDataFrame:
-    """Read a file's features; GeoParquet has a reader of its own."""
-    try:
-        if path.suffix.lower() in {".parquet", ".geoparquet"}:
-            return geopandas.read_parquet(path)
-        return geopandas.read_file(path)
-    except ImportError as error:
-        raise MissingExtraError("Reading GeoParquet", "parquet") from error
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise InventoryError(
-            f"Expected a vector file with polygons in {path}, but it cannot be read ({reason}); "
-            "save it as GeoPackage or GeoJSON."
-        ) from None
-
-
-def _check_degrees(frame: geopandas.GeoDataFrame, path: Path) -> None:
+def _check_degrees(frame: geopandas.GeoDataFrame, path: StrPath) -> None:
     """Refuse metres under a CRS of degrees: they would be somewhere else, or nowhere."""
     west, south, east, north = frame.total_bounds
     if frame.crs.is_geographic and (max(-west, east) > 360 or max(-south, north) > 90):
@@ -136,21 +116,9 @@ def _check_degrees(frame: geopandas.GeoDataFrame, path: Path) -> None:
 
 
 def _polygons_only(frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
-    """Repair rings, take collections apart, drop lines, points and empty geometries.
-
-    A feature's parts keep its index.
-    """
-    frame = (
-        frame[["geometry"]] if frame.geometry.name == "geometry" else frame[[frame.geometry.name]]
-    )
-    frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
-    try:
-        frame = frame.set_geometry(shapely.make_valid(frame.geometry.values)).explode()
-    except shapely.errors.ShapelyError as error:
-        raise InventoryError(
-            f"Expected polygons with finite coordinates, but {error}; mend the file."
-        ) from None
-    return frame[frame.geom_type == "Polygon"]
+    """Repair rings that cross, take features apart; their parts keep their index."""
+    parts, owner = polygons_in(shapely.make_valid(frame.geometry.to_numpy()))
+    return geopandas.GeoDataFrame(geometry=parts, index=frame.index[owner], crs=frame.crs)
 
 
 def label_polygons(frame: geopandas.GeoDataFrame, grid: GeoBox, origin: Path) -> NDArray[np.uint8]:
@@ -225,7 +193,7 @@ def label_raster(path: Path, threshold: float, grid: GeoBox) -> NDArray[np.uint8
 def mapped(extent: Path | Bounds, grid: GeoBox) -> NDArray[np.bool_]:
     """Pixels, (y, x), whose centre is inside a vector file's polygons, or bounds in degrees."""
     if isinstance(extent, Path):
-        frame = read_polygons(extent).frame
+        frame = read_polygons(extent, EXTENT).frame
     else:
         outline = shapely.segmentize(shapely.box(*extent), _DENSE)
         frame = geopandas.GeoDataFrame(geometry=[outline], crs=4326)
@@ -253,7 +221,7 @@ def in_degrees(grid: GeoBox) -> tuple[float, ...]:
 
 def extent_of(where: Path | Bounds) -> tuple[float, ...]:
     """West, south, east, north, in degrees, of a vector file or of bounds."""
-    return _extent(read_polygons(where).frame) if isinstance(where, Path) else where
+    return _extent(read_polygons(where, EXTENT).frame) if isinstance(where, Path) else where
 
 
 def _extent(frame: geopandas.GeoDataFrame) -> tuple[float, ...]:

@@ -19,6 +19,7 @@ from lscube.errors import ModelError
 from lscube.learn.bundle import LoadedModel, check_room, digest, load_model, save_model
 from lscube.learn.card import Card, commit, versions
 from lscube.learn.chips import FULL_SCALE
+from lscube.paths import StrPath
 from lscube.settings import BRANCHES, TrainSettings
 
 BANDS = ("red", "green", "blue")
@@ -38,7 +39,7 @@ class _Layer(NamedTuple):
 
 
 def import_weights(
-    file: Path, folder: Path, *, resolution: float = 6.0, width: float = 1.0
+    file: StrPath, folder: StrPath, *, resolution: float = 6.0, width: float = 1.0
 ) -> LoadedModel:
     """Make a saved model from published weights.
 
@@ -64,6 +65,7 @@ def import_weights(
     StoreError
         The folder exists or cannot be written.
     """
+    file, folder = Path(file), Path(folder)
     check_room(folder)
     from lscube.learn.network import build_network
 

@@ -20,6 +20,7 @@ from lscube.grid import bounds_of, epsg_of, resolution_of
 from lscube.learn import LoadedModel
 from lscube.manifest import Manifest
 from lscube.mapping.layout import Layout, Region
+from lscube.paths import split_layer
 from lscube.settings import CubeSettings, PredictSettings
 
 PIXELS = 2
@@ -95,7 +96,8 @@ def mask_digests(settings: CubeSettings) -> dict[str, str]:
     return {name: _content_of(path) for name, path in paths.items() if path is not None}
 
 
-def _content_of(path: Path) -> str:
+def _content_of(mask: Path) -> str:
+    path, layer = split_layer(mask)
     # Beside a shapefile stands its CRS.
     projection = path.with_suffix(".prj")
     files = [path, projection] if path.suffix == ".shp" and projection.exists() else [path]
@@ -104,6 +106,7 @@ def _content_of(path: Path) -> str:
         for one in files:
             with one.open("rb") as file:
                 hashlib.file_digest(file, lambda: found)
+        found.update((layer or "").encode())
     except OSError as error:
         raise SettingsError(
             f"Expected a mask at {path}, but it cannot be read ({error.strerror}); check the path."

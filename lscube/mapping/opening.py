@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import odc.geo.xr  # noqa: F401 - registers the .odc accessor
@@ -24,6 +23,7 @@ from lscube.mapping.layout import Layout
 from lscube.mapping.ledger import Ledger
 from lscube.mapping.places import Folder, Place, Target, place_of, reached
 from lscube.mapping.store import MANIFEST
+from lscube.paths import StrPath
 
 
 def prepare(
@@ -126,7 +126,7 @@ def manifest_in(store: Store, name: str) -> Manifest:
     return manifest_of(_open(store, name))
 
 
-def open_map(store: Path | str, unfinished: bool = False) -> xr.Dataset:
+def open_map(store: StrPath, unfinished: bool = False) -> xr.Dataset:
     """Open a finished map, lazily; probabilities and dates are decoded.
 
     Parameters
@@ -146,7 +146,7 @@ def open_map(store: Path | str, unfinished: bool = False) -> xr.Dataset:
     return _open(finished_store(store), str(store))
 
 
-def open_unfinished(store: Path | str) -> xr.Dataset:
+def open_unfinished(store: StrPath) -> xr.Dataset:
     """Open what is there of a map that a run began and did not end; a finished one is opened as it is.
 
     Pixels that were not written yet are inside the area, as far as the area reaches, and not observed.
@@ -173,7 +173,7 @@ def is_unfinished(dataset: xr.Dataset) -> bool:
     return _UNFINISHED in dataset.attrs
 
 
-def _place(store: Path | str) -> Place:
+def _place(store: StrPath) -> Place:
     """Where a map lies; the name of an unfinished one's folder is taken for the map's."""
     place = place_of(store)
     if isinstance(place, Folder) and place.path.name.endswith(PARTIAL):
@@ -181,7 +181,7 @@ def _place(store: Path | str) -> Place:
     return place
 
 
-def finished_store(store: Path | str) -> Store:
+def finished_store(store: StrPath) -> Store:
     """The store of a finished map.
 
     Raises
@@ -203,7 +203,7 @@ def finished_store(store: Path | str) -> Store:
     return found
 
 
-def store_there(store: Path | str) -> Store:
+def store_there(store: StrPath) -> Store:
     """The store of a finished map, or of what there is of one.
 
     Raises

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import dask
@@ -37,6 +36,7 @@ from lscube.mapping.store import FILLS, make_template, pixel_bytes
 from lscube.mapping.takeover import Later, take_over
 from lscube.mapping.windows import network_input, probability
 from lscube.mapping.workers import check_workers
+from lscube.paths import StrPath
 from lscube.settings import CubeSettings, PredictSettings
 
 logger = logging.getLogger("lscube.mapping")
@@ -46,12 +46,12 @@ def map_region(
     scenes: Scenes,
     grid: GeoBox,
     model: LoadedModel | Sequence[LoadedModel],
-    store: Path | str,
+    store: StrPath,
     cube: CubeSettings = CubeSettings(),
     settings: PredictSettings = PredictSettings(),
     reading: Reading | None = None,
     running: Running = Running(),
-    previous: Path | str | None = None,
+    previous: StrPath | None = None,
 ) -> xr.Dataset:
     """Write the landslide probability of an area to a Zarr store.
 

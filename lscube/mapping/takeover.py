@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from lscube.mapping.layout import Region
 from lscube.mapping.ledger import Ledger
 from lscube.mapping.opening import finished_store, manifest_in
 from lscube.mapping.places import Target
+from lscube.paths import StrPath
 
 Planes = dict[str, npt.NDArray[Any]]
 """A region's stored values by variable."""
@@ -38,7 +38,7 @@ class Later:
 
 
 def take_over(
-    previous: Path | str,
+    previous: StrPath,
     target: Target,
     todo: Sequence[Region],
     digests: Mapping[tuple[int, int], bytes],

@@ -23,6 +23,7 @@ from zarr.errors import ZarrUserWarning
 
 from lscube.cube.store import storable
 from lscube.grid import bounds_of, epsg_of
+from lscube.paths import StrPath
 from lscube.products.rasters import Coding, blocks_of, coding_of
 
 CHUNK = 512
@@ -63,7 +64,7 @@ CONVENTIONS = [
 ]
 
 
-def write_pyramid(folder: Path, mapped: xr.Dataset, first: int = 0) -> None:
+def write_pyramid(folder: StrPath, mapped: xr.Dataset, first: int = 0) -> None:
     """Write a map's coarser levels into a folder, and what says how they belong together.
 
     The probability of a coarser pixel is the mean of the finer ones that have one; it is observed where
@@ -78,6 +79,7 @@ def write_pyramid(folder: Path, mapped: xr.Dataset, first: int = 0) -> None:
     first
         0, or 1 where the map lies elsewhere: then the group begins with the level of half its fineness.
     """
+    folder = Path(folder)
     grids = levels(mapped.odc.geobox)[first:]
     group = zarr.open_group(folder, mode="a", zarr_format=3)
     group.attrs.update(_attributes(grids, first))

@@ -25,6 +25,7 @@ from lscube.errors import StoreError
 from lscube.files import appearing
 from lscube.mapping.opening import manifest_of
 from lscube.mapping.store import NOT_MAPPED, STEP
+from lscube.paths import StrPath
 
 Block = tuple[slice, slice]
 """Rows and columns."""
@@ -91,7 +92,7 @@ def read_block(plane: xr.DataArray, block: Block) -> NDArray[Any]:
     return values
 
 
-def write_cog(path: Path, mapped: xr.Dataset, name: str) -> None:
+def write_cog(path: StrPath, mapped: xr.Dataset, name: str) -> None:
     """Write a map's variable as cloud-optimised GeoTIFF with overviews, as it is stored in the map.
 
     Probabilities keep their steps (a byte of 0..250 with scale 0.004 and no-data value 255, or float32);
@@ -111,6 +112,7 @@ def write_cog(path: Path, mapped: xr.Dataset, name: str) -> None:
     StoreError
         The file cannot be written.
     """
+    path = Path(path)
     coding = coding_of(mapped, name)
     with appearing(path) as partial, rasterio.Env(GDAL_CACHEMAX=CACHE):
         plain = partial.with_name(f"{partial.name}.plain")

@@ -17,6 +17,7 @@ from urllib3.exceptions import HTTPError  # requests brings it, and pystac reads
 from lscube.errors import SourceError, StoreError
 from lscube.manifest import Manifest, differences, short
 from lscube.mapping.opening import manifest_of, open_map
+from lscube.paths import StrPath
 from lscube.products.portable import portable
 from lscube.products.rasters import blocks_of, digest_pixels, read_block, shard_of
 from lscube.products.stac.run_item import Input
@@ -63,7 +64,7 @@ class Verdict:
         return not self.pixels
 
 
-def read_run(where: Path | str) -> Run:
+def read_run(where: StrPath) -> Run:
     """Read a published run.
 
     Parameters

@@ -6,7 +6,6 @@ relative to the data folder (by default the folder of the file itself).
 
 from lscube.settings.base import Bounds as Bounds
 from lscube.settings.base import Settings as Settings
-from lscube.settings.base import explain as explain
 from lscube.settings.cluster import ClusterSettings as ClusterSettings
 from lscube.settings.cluster import bytes_of as bytes_of
 from lscube.settings.cluster import make_cluster as make_cluster
@@ -15,6 +14,7 @@ from lscube.settings.experiment import Experiment as Experiment
 from lscube.settings.experiment import ExperimentArea as ExperimentArea
 from lscube.settings.experiment import load_experiment as load_experiment
 from lscube.settings.experiment import make_experiment as make_experiment
+from lscube.settings.explaining import explain as explain
 from lscube.settings.inventory import InventorySettings as InventorySettings
 from lscube.settings.job import Job as Job
 from lscube.settings.job import describe as describe

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from os import PathLike
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from lscube.paths import split_layer, with_layer
 
 Bounds = tuple[float, float, float, float]
 """West, south, east, north."""
@@ -16,15 +21,15 @@ class Settings(BaseModel):
     )
 
 
-def explain(error: ValidationError) -> str:
-    """Say in one line what pydantic found wrong, naming each setting."""
-    parts = []
-    for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"]) or "the section"
-        if problem["type"] == "extra_forbidden":
-            parts.append(f"unknown setting '{name}'")
-        elif problem["type"] == "missing":
-            parts.append(f"setting '{name}' is missing")
-        else:
-            parts.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
-    return "; ".join(parts)
+def put_layer(values: Any, name: str) -> Any:
+    """A section's content in which the setting `layer` stands behind the file of the setting `name`."""
+    if not isinstance(values, dict) or values.get("layer") is None:
+        return values
+    file, layer = values.get(name), values["layer"]
+    if not isinstance(file, str | PathLike):
+        raise ValueError(f"layer is of a vector file, give one as '{name}'")
+    if split_layer(file)[1] not in (None, layer):
+        raise ValueError(
+            f"layer is {layer!r}, but '{name}' names another, {file}; give one of the two"
+        )
+    return {**values, name: with_layer(split_layer(file)[0], str(layer))}

@@ -8,7 +8,8 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lscube.errors import SettingsError
-from lscube.settings.base import Settings, explain
+from lscube.settings.base import Settings
+from lscube.settings.explaining import explain
 
 WAYS = ("threads", "local", "gateway", "kubernetes", "hpc")
 """What `cluster.where` may be beside a scheduler's address."""
@@ -114,7 +115,9 @@ def make_cluster(content: dict[str, Any], origin: str = "the cluster") -> Cluste
     try:
         return ClusterSettings.model_validate(content)
     except ValidationError as error:
-        raise SettingsError(f"In {origin}: {explain(error)}; see `lscube settings`.") from None
+        raise SettingsError(
+            f"In {origin}: {explain(error, ClusterSettings)}; see `lscube settings`."
+        ) from None
 
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}

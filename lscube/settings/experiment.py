@@ -9,7 +9,9 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lscube.errors import SettingsError
-from lscube.settings.base import Settings, explain
+from lscube.paths import StrPath
+from lscube.settings.base import Settings
+from lscube.settings.explaining import explain
 from lscube.settings.job import read_content, resolve_paths
 from lscube.settings.mapping import PredictSettings
 from lscube.settings.scenes import CubeSettings
@@ -110,7 +112,7 @@ class Experiment(Settings):
         return value
 
 
-def load_experiment(path: Path) -> Experiment:
+def load_experiment(path: StrPath) -> Experiment:
     """Read an experiment from a TOML file; relative paths start from its folder.
 
     Raises
@@ -118,16 +120,19 @@ def load_experiment(path: Path) -> Experiment:
     SettingsError
         The file is missing, is not TOML, or a setting is unknown, missing or out of range.
     """
+    path = Path(path)
     return make_experiment(read_content(path), path.parent.resolve(), str(path))
 
 
-def make_experiment(content: dict[str, Any], folder: Path, origin: str = "it") -> Experiment:
+def make_experiment(content: dict[str, Any], folder: StrPath, origin: str = "it") -> Experiment:
     """Check an experiment's content; relative paths start from `folder`."""
+    folder = Path(folder)
     try:
         experiment = Experiment.model_validate(content)
     except ValidationError as error:
+        found = explain(error, Experiment)
         raise SettingsError(
-            f"Expected an experiment's configuration, but in {origin}: {explain(error)}; see the one in "
+            f"Expected an experiment's configuration, but in {origin}: {found}; see the one in "
             "pipelines/configs."
         ) from None
     resolved: Experiment = resolve_paths(experiment, folder)

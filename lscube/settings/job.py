@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from lscube.errors import SettingsError
 from lscube.files import read_text
-from lscube.settings.base import Settings, explain
+from lscube.paths import StrPath
+from lscube.settings.base import Settings
 from lscube.settings.cluster import ClusterSettings
+from lscube.settings.explaining import Missing, explain
 from lscube.settings.mapping import EvaluateSettings, PredictSettings
 from lscube.settings.models import resolved
 from lscube.settings.scenes import AreaSettings, CubeSettings, EventSettings, SourceSettings
 from lscube.settings.training import LabelSettings, SplitSettings, TrainSettings
 
+_KNOWN = "or --event (event.id) with one of those that `lscube events` lists"
+_NO_TIME = f"the event's time is missing, give --event-time (event.time), {_KNOWN}"
+_NO_AREA = f"the area is missing, give --aoi (area.aoi), a file or west,south,east,north in degrees, {_KNOWN}"
+_NO_SOURCE = "the source of the scenes is missing, give --source (source.catalogs)"
+
 
 class Job(Settings):
     """One job: all sections of a TOML file."""
 
-    event: EventSettings
+    event: Annotated[EventSettings, Missing(_NO_TIME)]
     area: AreaSettings = AreaSettings()
-    source: SourceSettings
+    source: Annotated[SourceSettings, Missing(_NO_SOURCE)]
     cube: CubeSettings = CubeSettings()
     labels: LabelSettings | None = None
     split: SplitSettings = SplitSettings()
@@ -31,6 +38,16 @@ class Job(Settings):
     predict: PredictSettings = PredictSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     cluster: ClusterSettings = ClusterSettings()
+
+    @model_validator(mode="after")
+    def _when_and_where(self) -> Job:
+        # An event of no name cannot be looked up.
+        if "id" not in self.event.model_fields_set:
+            if self.event.time is None:
+                raise ValueError(_NO_TIME)
+            if self.area.aoi is None:
+                raise ValueError(_NO_AREA)
+        return self
 
 
 def resolve_paths(value: Any, folder: Path) -> Any:
@@ -49,7 +66,7 @@ def resolve_paths(value: Any, folder: Path) -> Any:
     return value
 
 
-def load_job(path: Path, data: Path | None = None) -> Job:
+def load_job(path: StrPath, data: StrPath | None = None) -> Job:
     """Read a job from a TOML file.
 
     Parameters
@@ -64,11 +81,14 @@ def load_job(path: Path, data: Path | None = None) -> Job:
     SettingsError
         The file is missing, is not TOML, or a setting is unknown, missing or out of range.
     """
+    path = Path(path)
+    data = None if data is None else Path(data)
     return make_job(read_content(path), (data or path.parent).resolve(), origin=str(path))
 
 
-def read_content(path: Path) -> dict[str, Any]:
+def read_content(path: StrPath) -> dict[str, Any]:
     """Read a TOML file as it stands; `make_job` checks it."""
+    path = Path(path)
     try:
         return tomllib.loads(read_text(path))
     except OSError:
@@ -77,12 +97,13 @@ def read_content(path: Path) -> dict[str, Any]:
         raise SettingsError(f"Expected TOML in {path}, but {error}; correct the file.") from None
 
 
-def make_job(content: dict[str, Any], folder: Path, origin: str = "the job") -> Job:
+def make_job(content: dict[str, Any], folder: StrPath, origin: str = "the job") -> Job:
     """Check a job's content; relative paths start from `folder`."""
+    folder = Path(folder)
     try:
         job = Job.model_validate(content)
     except ValidationError as error:
-        raise SettingsError(f"In {origin}: {explain(error)}; see `lscube settings`.") from None
+        raise SettingsError(f"In {origin}: {explain(error, Job)}; see `lscube settings`.") from None
     resolved: Job = resolve_paths(job, folder)
     return resolved
 
@@ -98,8 +119,9 @@ def make_chips_settings(content: dict[str, Any]) -> tuple[TrainSettings, float]:
         settings = TrainSettings.model_validate(given)
         area = AreaSettings.model_validate(content.get("area", {}))
     except ValidationError as error:
+        model = TrainSettings if error.title == TrainSettings.__name__ else AreaSettings
         raise SettingsError(
-            f"In [train] or [area]: {explain(error)}; see `lscube settings`."
+            f"In [train] or [area]: {explain(error, model)}; see `lscube settings`."
         ) from None
     return settings, area.resolution
 

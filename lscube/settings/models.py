@@ -7,6 +7,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from lscube.errors import ModelError
+from lscube.hints import did_you_mean
+from lscube.paths import StrPath
+
 SHIPPED = ("standard", "light")
 """Names of the models that come with lscube."""
 
@@ -31,7 +35,7 @@ def resolved(path: Path, folder: Path) -> Path:
     return _own(str(path)) if isinstance(path, _Name) and not place.exists() else place
 
 
-def shipped_folder(name: Path | str) -> Path:
+def shipped_folder(name: StrPath) -> Path:
     """Where a model lies: one of the package's, if no folder has its name; else `name` itself.
 
     The package's folder on another machine, as a cluster's workers are given it, is this one's here.
@@ -44,7 +48,7 @@ def shipped_folder(name: Path | str) -> Path:
     return path
 
 
-def is_shipped(name: Path | str) -> bool:
+def is_shipped(name: StrPath) -> bool:
     """Whether a model is one of the package's; symbolic links are followed."""
     place = shipped_folder(name).resolve()
     return place.parent == _FOLDER.resolve() and place.name in SHIPPED
@@ -52,3 +56,16 @@ def is_shipped(name: Path | str) -> bool:
 
 def _own(name: str) -> Path:
     return _FOLDER / name
+
+
+def check_model(name: StrPath) -> None:
+    """Refuse a model that is neither a folder nor one of the package's; the name that was meant is told.
+
+    Raises
+    ------
+    ModelError
+        There is none.
+    """
+    if not shipped_folder(name).exists():
+        advice = did_you_mean(Path(name).name, SHIPPED, 0.6) or "check the path."
+        raise ModelError(f"Expected a saved model in {name}, found none; {advice}")

@@ -9,8 +9,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from lscube.errors import SettingsError
-from lscube.settings.base import Settings, explain
+from lscube.settings.base import Settings
 from lscube.settings.cluster import ClusterSettings
+from lscube.settings.explaining import explain
 from lscube.settings.inventory import InventorySettings
 from lscube.settings.job import read_content, resolve_paths
 from lscube.settings.mapping import PredictSettings
@@ -154,7 +155,7 @@ def make_scan(content: dict[str, Any], folder: Path, origin: str = "the scan") -
         settings = ScanSettings.model_validate(content)
     except ValidationError as error:
         raise SettingsError(
-            f"In {origin}: {explain(error)}; see `lscube scan --settings`."
+            f"In {origin}: {explain(error, ScanSettings)}; see `lscube scan --settings`."
         ) from None
     resolved: ScanSettings = resolve_paths(settings, folder)
     return resolved

@@ -6,9 +6,9 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from lscube.settings.base import Bounds, Settings
+from lscube.settings.base import Bounds, Settings, put_layer
 
 PRESETS = ("earth-search", "planetary-computer", "cdse")
 """Catalogues that lscube knows by name."""
@@ -41,10 +41,17 @@ class AreaSettings(Settings):
     aoi: Path | Bounds | None = None
     """Vector file (GeoJSON, GeoPackage, ...), or west, south, east, north in degrees (west > east crosses the
     antimeridian); default: the registry's area of the event."""
+    layer: str | None = Field(None, exclude=True)
+    """Layer of the vector file `aoi`; default: all its layers together."""
     resolution: float = Field(10.0, ge=1, le=10_000)
     """Pixel size in metres."""
     epsg: int | None = None
     """UTM zone of the grid (EPSG:326xx or 327xx); by default the one of the area's centre."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_layer(cls, values: Any) -> Any:
+        return put_layer(values, "aoi")
 
     @field_validator("epsg")
     @classmethod
@@ -118,7 +125,8 @@ class CubeSettings(Settings):
     terrain_shadow: bool = True
     """Whether pixels that the terrain keeps from the sun (sun position and surface model) are unusable."""
     mask: Path | None = None
-    """Raster (not 0: unusable) or vector file (inside: unusable) of your own, for both images."""
+    """Raster (not 0: unusable) or vector file (inside: unusable) of your own, for both images; all layers of
+    a file count together."""
     pre_mask: Path | None = None
     """As `mask`, for the image before alone."""
     post_mask: Path | None = None

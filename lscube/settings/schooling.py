@@ -8,7 +8,9 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from lscube.errors import SettingsError
-from lscube.settings.base import Settings, explain
+from lscube.paths import StrPath
+from lscube.settings.base import Settings
+from lscube.settings.explaining import explain
 from lscube.settings.job import read_content
 
 
@@ -93,7 +95,7 @@ class Curriculum(Settings):
     school: School = School()
 
 
-def load_curriculum(path: Path) -> Curriculum:
+def load_curriculum(path: StrPath) -> Curriculum:
     """Read a training of a general model from a TOML file.
 
     Raises
@@ -101,10 +103,11 @@ def load_curriculum(path: Path) -> Curriculum:
     SettingsError
         The file is missing, is not TOML, or a setting is unknown or out of range.
     """
+    path = Path(path)
     try:
         return Curriculum.model_validate(read_content(path))
     except ValidationError as error:
         raise SettingsError(
-            f"Expected [stock] and [school] in {path}, but: {explain(error)}; see "
+            f"Expected [stock] and [school] in {path}, but: {explain(error, Curriculum)}; see "
             "pipelines/configs/shipped.toml."
         ) from None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from lscube.settings.base import Bounds, Settings
+from lscube.settings.base import Bounds, Settings, put_layer
 
 Branch = Literal["pre", "post", "topography"]
 """One of the network's inputs."""
@@ -20,7 +20,10 @@ class LabelSettings(Settings):
     """[labels]: what training and evaluation compare with; one of `inventory` and `raster`."""
 
     inventory: Path | None = None
-    """Vector file with landslide polygons."""
+    """Vector file with landslide polygons; `FILE|layername=NAME` is one of its layers, here and wherever a
+    vector file can be given."""
+    layer: str | None = Field(None, exclude=True)
+    """Layer of `inventory`; needed where it has several, unless one is called "landslides"."""
     raster: Path | None = None
     """Raster whose values at or above `threshold` are landslides (for example another model's output)."""
     threshold: float = 50.0
@@ -30,6 +33,11 @@ class LabelSettings(Settings):
     boundary: float = Field(0.0, ge=0, le=1_000)
     """Pixels whose centre is within so many metres of a polygon's outline are ignored: outlines are drawn by
     hand."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_layer(cls, values: Any) -> Any:
+        return put_layer(values, "inventory")
 
     @model_validator(mode="after")
     def _one_reference(self) -> LabelSettings:

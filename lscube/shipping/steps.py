@@ -13,6 +13,7 @@ from lscube.learn import Card, Chips, LoadedModel, read_chips
 from lscube.learn.bundle import write_card
 from lscube.learn.pretraining.exams import standard_exams
 from lscube.learn.pretraining.stock import Stock, read_stock
+from lscube.paths import StrPath
 from lscube.settings import Curriculum
 from lscube.shipping.appraisal import appraise, settle_card, validate
 from lscube.shipping.sources import Twins, make_stock
@@ -26,7 +27,9 @@ NAMES = {"standard": False, "light": True}
 Say = Callable[[dict[str, Any]], object]
 
 
-def prepare(curriculum: Curriculum, chips: Path, twins: Path, out: Path) -> tuple[Stock, Stock]:
+def prepare(
+    curriculum: Curriculum, chips: StrPath, twins: StrPath, out: StrPath
+) -> tuple[Stock, Stock]:
     """Patches to learn from and to choose by; what an earlier call left in `out` is taken.
 
     Raises
@@ -36,6 +39,7 @@ def prepare(curriculum: Curriculum, chips: Path, twins: Path, out: Path) -> tupl
     StoreError
         Something cannot be written.
     """
+    chips, twins, out = Path(chips), Path(twins), Path(out)
     out.mkdir(parents=True, exist_ok=True)
     said = curriculum.stock
     lenders = _without(read_chips(chips / "train.npz"), said.leave_out)
@@ -64,9 +68,9 @@ def _without(chips: Chips, names: Sequence[str]) -> Chips:
 def train(
     curriculum: Curriculum,
     stocks: tuple[Stock, Stock],
-    out: Path,
+    out: StrPath,
     say: Say,
-    parent: Path | None = None,
+    parent: StrPath | None = None,
 ) -> tuple[LoadedModel, ...]:
     """Train a network; write it, and the part that ends at half resolution, with their cards.
 
@@ -86,6 +90,8 @@ def train(
     ModelError
         The parent is another network.
     """
+    out = Path(out)
+    parent = None if parent is None else Path(parent)
     from lscube.learn.pretraining.schooling import Desk
 
     learnt, held = stocks
@@ -116,9 +122,10 @@ def _described(card: Card, curriculum: Curriculum, stocks: tuple[Stock, Stock]) 
 
 
 def test(
-    curriculum: Curriculum, models: Sequence[LoadedModel], chips: Path, twins: Path
+    curriculum: Curriculum, models: Sequence[LoadedModel], chips: StrPath, twins: StrPath
 ) -> tuple[LoadedModel, ...]:
     """Score on what neither training nor choice has seen; the scores go into the cards."""
+    chips, twins = Path(chips), Path(twins)
     said = curriculum.stock
     lenders = read_chips(chips / "train.npz")
     seed = said.seed + 2

@@ -17,6 +17,7 @@ from odc.geo.geobox import GeoBox
 from lscube.errors import StoreError
 from lscube.files import appearing_folder
 from lscube.grid import bounds_of, epsg_of
+from lscube.paths import StrPath
 from lscube.simulate.cover import Cover, make_cover
 from lscube.simulate.landslides import Landslides, place_landslides
 from lscube.simulate.noise import BoolArray, FloatArray, Shape, coarsen
@@ -86,7 +87,7 @@ class _World:
 
 
 def simulate_event(
-    folder: Path, settings: SimulationSettings = SimulationSettings()
+    folder: StrPath, settings: SimulationSettings = SimulationSettings()
 ) -> SimulatedEvent:
     """Make one event and write it; everything follows from the settings.
 
@@ -102,6 +103,7 @@ def simulate_event(
     StoreError
         The folder exists already, or cannot be written.
     """
+    folder = Path(folder)
     folder = Path(folder)
     if folder.exists():
         raise StoreError(

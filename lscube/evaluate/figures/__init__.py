@@ -18,6 +18,7 @@ from lscube.evaluate.figures.reliability import draw_thresholds as draw_threshol
 from lscube.evaluate.figures.spider import draw_spiders_trained as draw_spiders_trained
 from lscube.evaluate.figures.spider import draw_spiders_unseen as draw_spiders_unseen
 from lscube.evaluate.results import ExperimentResults
+from lscube.paths import StrPath
 
 __all__ = [
     "FIGURES",
@@ -87,7 +88,7 @@ FIGURES = (
 """In the order of the results page."""
 
 
-def draw_figures(folder: Path, results: ExperimentResults) -> tuple[str, ...]:
+def draw_figures(folder: StrPath, results: ExperimentResults) -> tuple[str, ...]:
     """Draw all figures that follow from the results alone.
 
     Parameters
@@ -108,6 +109,7 @@ def draw_figures(folder: Path, results: ExperimentResults) -> tuple[str, ...]:
     StoreError
         A file cannot be written.
     """
+    folder = Path(folder)
     drawn = []
     for figure in FIGURES:
         if figure.has_content(results):

@@ -14,6 +14,7 @@ import xarray as xr
 from lscube.drawing import new_figure
 from lscube.evaluate.figures.common import model_label
 from lscube.evaluate.picture import COLOURS, MOST_PIXELS, confusion_image, true_colour
+from lscube.paths import StrPath
 from lscube.scores import IGNORE
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ Pixels = TypeVar("Pixels", xr.DataArray, xr.Dataset)
 
 
 def draw_confusion(
-    path: Path,
+    path: StrPath,
     image: xr.Dataset,
     probability: xr.DataArray,
     labels: xr.DataArray,
@@ -68,6 +69,7 @@ def draw_confusion(
     title
         Above the panels.
     """
+    path = Path(path)
     part = labelled_part(labels)
     image, probability, labels = image.isel(part), probability.isel(part), labels.isel(part)
     shown = [_shown(image, probability, labels, threshold)]

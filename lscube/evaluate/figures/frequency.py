@@ -18,6 +18,7 @@ import numpy.typing as npt
 from lscube.drawing import new_figure
 from lscube.evaluate.figures.common import COLOURS, DASHES, MARKERS, plain
 from lscube.evaluate.results import AreaFacts, ExperimentResults
+from lscube.paths import StrPath
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,8 +76,9 @@ def general_density(sizes: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return density
 
 
-def draw_frequency(path: Path, results: ExperimentResults) -> None:
+def draw_frequency(path: StrPath, results: ExperimentResults) -> None:
     """Draw the density of each area's inventory on logarithmic axes, as PNG."""
+    path = Path(path)
     known = [area for area in results.areas if area.sizes]
     with new_figure(path, 7.5, 5.2) as figure:
         axes = figure.add_subplot()

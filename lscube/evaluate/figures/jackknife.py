@@ -17,6 +17,7 @@ from lscube.evaluate.figures.common import (
 )
 from lscube.evaluate.figures.lookup import areas_of, combined_model, left_out, score_of
 from lscube.evaluate.results import ExperimentResults
+from lscube.paths import StrPath
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,8 +68,9 @@ def _difference(
     return part.mcc - whole.mcc if part and whole else None
 
 
-def draw_jackknife(path: Path, results: ExperimentResults) -> None:
+def draw_jackknife(path: StrPath, results: ExperimentResults) -> None:
     """Draw the differences as bars, a plot for each area never trained on, as PNG."""
+    path = Path(path)
     differences = jackknife_differences(results)
     letters = list(dict.fromkeys(difference.area for difference in differences))
     models = len({difference.model for difference in differences})

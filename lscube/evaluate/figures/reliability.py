@@ -13,6 +13,7 @@ from lscube.drawing import new_figure
 from lscube.evaluate.figures.common import COLOURS, DASHES, model_label, plain
 from lscube.evaluate.figures.lookup import areas_of, main_combined, score_of
 from lscube.evaluate.results import AreaFacts, ExperimentResults, MapScores, Reliability
+from lscube.paths import StrPath
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,12 +36,13 @@ def combined_scores(
     return tuple((area, score) for area, score in found if score is not None)
 
 
-def draw_reliability(path: Path, results: ExperimentResults) -> None:
+def draw_reliability(path: StrPath, results: ExperimentResults) -> None:
     """Draw the combined model's reliability on each area never trained on, as PNG.
 
     Landslides are rare, so both axes are square-root axes: low probabilities have room, and 0 and 1 are
     on them. Below each diagram stand the pixels of each bin.
     """
+    path = Path(path)
     found = combined_scores(results, areas_of(results, "test"))
     columns = min(COLUMNS, len(found))
     rows = math.ceil(len(found) / columns)
@@ -79,12 +81,13 @@ def _draw_bins(
     below.plot(predicted, bins.pixels, markersize=3, linewidth=1, **style)
 
 
-def draw_thresholds(path: Path, results: ExperimentResults) -> None:
+def draw_thresholds(path: StrPath, results: ExperimentResults) -> None:
     """Draw the combined model's MCC over the threshold for each area, as PNG.
 
     Solid lines are areas never trained on, broken ones test regions of areas trained on. The dot is
     the threshold that was used.
     """
+    path = Path(path)
     found = combined_scores(results, results.areas)
     with new_figure(path, 7.5, 4.4) as figure:
         axes = figure.add_subplot()

@@ -20,6 +20,7 @@ from lscube.evaluate.figures.lookup import (
     score_of,
 )
 from lscube.evaluate.results import AreaFacts, ExperimentResults, MapScores, ModelFacts
+from lscube.paths import StrPath
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,11 +63,12 @@ def corners_of(score: MapScores) -> npt.NDArray[np.float64]:
     return corners(score.mcc, score.f1, score.precision, score.recall)
 
 
-def draw_spiders_trained(path: Path, results: ExperimentResults) -> None:
+def draw_spiders_trained(path: StrPath, results: ExperimentResults) -> None:
     """Draw the conventional and the combined model on each area's test region, as PNG.
 
     One plot per area (rows) and resolution (columns), as in the paper's Figure 2.
     """
+    path = Path(path)
 
     def lines(area: AreaFacts, resolution: float) -> list[Line]:
         alone = conventional_model(results, area.letter, resolution)
@@ -76,11 +78,12 @@ def draw_spiders_trained(path: Path, results: ExperimentResults) -> None:
     _draw(path, results, areas_of(results, "train"), lines, legend)
 
 
-def draw_spiders_unseen(path: Path, results: ExperimentResults) -> None:
+def draw_spiders_unseen(path: StrPath, results: ExperimentResults) -> None:
     """Draw every conventional and the combined model on areas never trained on, as PNG.
 
     One plot per area (rows) and resolution (columns), as in the paper's Figure 4.
     """
+    path = Path(path)
     styles = unseen_styles(results)
 
     def lines(area: AreaFacts, resolution: float) -> list[Line]:

@@ -9,11 +9,12 @@ from lscube.evaluate.page.to_html import render_html
 from lscube.evaluate.page.to_markdown import render_markdown
 from lscube.evaluate.results import ExperimentResults
 from lscube.files import appearing
+from lscube.paths import StrPath
 
 __all__ = ["write_page"]
 
 
-def write_page(folder: Path, results: ExperimentResults) -> tuple[Path, Path]:
+def write_page(folder: StrPath, results: ExperimentResults) -> tuple[Path, Path]:
     """Write `results.md` and `results.html` into a folder.
 
     Parameters
@@ -34,6 +35,7 @@ def write_page(folder: Path, results: ExperimentResults) -> tuple[Path, Path]:
     StoreError
         A file cannot be written.
     """
+    folder = Path(folder)
     document = results_document(results, folder)
     texts = {
         folder / "results.md": render_markdown(document),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from lscube.mapping.places.base import Place as Place
@@ -12,11 +13,12 @@ from lscube.mapping.places.folder import Folder as Folder
 from lscube.mapping.places.lease import Timing as Timing
 from lscube.mapping.places.objects import ObjectPrefix
 from lscube.mapping.places.versioned import SUFFIX, Repository
+from lscube.paths import StrPath
 
 __all__ = ["Folder", "Place", "Target", "Timing", "place_of", "reached", "store_errors"]
 
 
-def place_of(store: Path | str, timing: Timing = Timing()) -> Place:
+def place_of(store: StrPath, timing: Timing = Timing()) -> Place:
     """Where a map with this name lies.
 
     Parameters
@@ -27,7 +29,7 @@ def place_of(store: Path | str, timing: Timing = Timing()) -> Place:
     timing
         Of the lease that keeps two runs off one address.
     """
-    name = str(store).removeprefix("file://").rstrip("/")
+    name = os.fspath(store).removeprefix("file://").rstrip("/")
     if name.endswith(SUFFIX):
         return Repository(name, timing)
     return ObjectPrefix(name, timing) if "://" in name else Folder(Path(name))

@@ -16,6 +16,7 @@ from lscube.files import check_writable, write_json
 from lscube.grid import resolution_of
 from lscube.mapping import open_map
 from lscube.mapping.opening import is_unfinished, manifest_of
+from lscube.paths import StrPath
 from lscube.products.inventory.attributes import make_frame, to_map
 from lscube.products.inventory.blocks import BLOCK, MapContext, Measure, read_blocks
 from lscube.products.inventory.coverage import Coverage
@@ -148,12 +149,12 @@ def _most_area(
 
 
 def write_inventory(
-    store: Path | str | xr.Dataset,
-    out: Path,
+    store: StrPath | xr.Dataset,
+    out: StrPath,
     settings: InventorySettings = InventorySettings(),
     context: MapContext = MapContext(),
     shaking: Sequence[Shaking] = (),
-    density: Path | None = None,
+    density: StrPath | None = None,
 ) -> InventorySummary:
     """Write the landslides of a map as polygons with attributes.
 
@@ -187,6 +188,8 @@ def write_inventory(
     AreaError
         The context lies on another grid than the map.
     """
+    out = Path(out)
+    density = None if density is None else Path(density)
     format_of(out)
     for path in (out, density):
         if path is not None:
@@ -199,8 +202,9 @@ def write_inventory(
     return made.summary
 
 
-def write_summary(path: Path, summary: InventorySummary) -> None:
+def write_summary(path: StrPath, summary: InventorySummary) -> None:
     """Write an inventory's numbers as JSON."""
+    path = Path(path)
     write_json(path, summary.as_dict())
 
 

@@ -20,6 +20,7 @@ from shapely.geometry import shape
 
 from lscube.errors import InventoryError
 from lscube.files import read_text
+from lscube.paths import StrPath
 
 Quantity = Literal["pga_percent_g", "mmi"]
 
@@ -84,7 +85,7 @@ class Shaking:
         return np.asarray(np.exp(found) if logarithmic else found)
 
 
-def read_shaking(path: Path) -> Shaking:
+def read_shaking(path: StrPath) -> Shaking:
     """Read contours of a ShakeMap.
 
     Parameters
@@ -98,6 +99,7 @@ def read_shaking(path: Path) -> Shaking:
     InventoryError
         The file is missing or holds no such contours.
     """
+    path = Path(path)
     try:
         content = json.loads(read_text(path))
     except OSError as error:

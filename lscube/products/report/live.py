@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from html import escape
-from pathlib import Path
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from lscube.mapping import open_map
+from lscube.paths import StrPath
 from lscube.products.report.contents import ReportContents, ReportSettings
 from lscube.products.report.page import render
 from lscube.products.report.prepared import prepare
@@ -38,19 +40,19 @@ class LiveMap:
 
 
 def explore(
-    mapped: xr.Dataset,
+    mapped: xr.Dataset | StrPath,
     contents: ReportContents = ReportContents(),
     settings: ReportSettings = SMALL,
     height: int = 640,
     images: xr.Dataset | None = None,
-    inventory: geopandas.GeoDataFrame | Path | str | None = None,
+    inventory: geopandas.GeoDataFrame | StrPath | None = None,
 ) -> LiveMap:
     """Show a map in a notebook: images, probability, landslides and what was not observed.
 
     Parameters
     ----------
     mapped
-        From `lscube.mapping.open_map` or `lscube.map_region`.
+        From `lscube.mapping.open_map` or `lscube.map_region`, or a finished map by path or address.
     contents
         What is shown beside the map; for images and landslides alone the two below are shorter.
     settings
@@ -73,8 +75,10 @@ def explore(
     --------
     >>> lscube.explore(mapped, images=cube, inventory="landslides.gpkg")  # doctest: +SKIP
     """
-    if isinstance(inventory, Path | str):
-        inventory = read_inventory(Path(inventory))
+    if isinstance(mapped, str | PathLike):
+        mapped = open_map(mapped)
+    if isinstance(inventory, str | PathLike):
+        inventory = read_inventory(inventory)
     given = {"images": images, "inventory": inventory}
     shown: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     contents = replace(contents, **shown)

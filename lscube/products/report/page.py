@@ -13,6 +13,7 @@ from lscube.evaluate.page.wording import counted
 from lscube.files import appearing, check_writable
 from lscube.mapping.opening import manifest_of
 from lscube.markup import as_json, bullets, folded, warning
+from lscube.paths import StrPath
 from lscube.products.report import assets, sections
 from lscube.products.report.contents import ReportContents, ReportSettings, ReportSummary
 from lscube.products.report.drawn import drawn_content
@@ -24,7 +25,7 @@ from lscube.products.report.totals import landslide_section
 
 
 def write_report(
-    path: Path,
+    path: StrPath,
     mapped: xr.Dataset,
     contents: ReportContents = ReportContents(),
     settings: ReportSettings = ReportSettings(),
@@ -56,6 +57,7 @@ def write_report(
     StoreError
         The file cannot be written.
     """
+    path = Path(path)
     assets.check()
     check_writable(path)
     prepared = prepare(mapped, contents, settings)

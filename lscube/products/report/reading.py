@@ -9,12 +9,25 @@ from typing import Any
 
 import geopandas
 
-from lscube.errors import InputError, InventoryError, MissingExtraError
+from lscube.errors import InputError, InventoryError
 from lscube.files import read_text
-from lscube.products.inventory.writing import FORMATS
+from lscube.paths import StrPath
+from lscube.products.inventory.writing import LAYER
+from lscube.vectors import Use, read_table
+
+OWN_INVENTORY = Use(
+    InventoryError,
+    what="an inventory",
+    form="an inventory",
+    save="make it with `lscube inventory`",
+    absent="none",
+    several=False,
+    usual=LAYER,
+)
+"""What `lscube inventory` drew of a map."""
 
 
-def read_inventory(path: Path) -> geopandas.GeoDataFrame:
+def read_inventory(path: StrPath) -> geopandas.GeoDataFrame:
     """Read an inventory of any vector format; an empty one is an inventory too.
 
     Raises
@@ -24,18 +37,7 @@ def read_inventory(path: Path) -> geopandas.GeoDataFrame:
     MissingExtraError
         The format needs a library that is not installed.
     """
-    try:
-        if FORMATS.get(path.suffix.lower()) == "Parquet":
-            return geopandas.read_parquet(path)
-        return geopandas.read_file(path)
-    except ImportError:
-        raise MissingExtraError("Reading GeoParquet", "parquet") from None
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise InventoryError(
-            f"Expected an inventory at {path}, but it cannot be read ({reason}); check the path, or make one "
-            "with `lscube inventory`."
-        ) from None
+    return read_table(path, OWN_INVENTORY)
 
 
 def read_scores(path: Path) -> dict[str, Any]:

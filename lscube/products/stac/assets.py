@@ -19,6 +19,7 @@ from lscube.errors import StoreError
 from lscube.files import write_json
 from lscube.grid import resolution_of
 from lscube.mapping.opening import manifest_of, store_there
+from lscube.paths import StrPath
 from lscube.products.inventory.writing import FORMATS
 from lscube.products.portable import portable
 from lscube.products.pyramid import levels, write_pyramid
@@ -118,7 +119,7 @@ def add_store(
     item: pystac.Item,
     folder: Path,
     mapped: xr.Dataset,
-    where: Path | str,
+    where: StrPath,
     out: Path,
     what: Publication,
 ) -> None:
@@ -139,7 +140,7 @@ def add_store(
         )
 
 
-def store_href(where: Path | str, folder: Path) -> str:
+def store_href(where: StrPath, folder: Path) -> str:
     """Address of a map elsewhere; of one in a folder, the way there from the item."""
     if "://" in str(where):
         return str(where)
@@ -155,14 +156,14 @@ def store_href(where: Path | str, folder: Path) -> str:
 def add_files(item: pystac.Item, folder: Path, mapped: xr.Dataset, what: Publication) -> None:
     """Add inventory, pictures, manifest and input items."""
     if what.inventory is not None:
-        copy = folder / f"inventory{what.inventory.suffix.lower()}"
+        copy = folder / f"inventory{Path(what.inventory).suffix.lower()}"
         shutil.copyfile(what.inventory, copy)
         kind = INVENTORY_TYPES.get(FORMATS.get(copy.suffix, ""), "application/octet-stream")
         said = {} if what.summary is None else {"lscube:inventory": portable(what.summary)}
         _add(
             item, "inventory", copy, "Landslides as polygons with attributes", kind, ["data"], said
         )
-    for number, picture in enumerate(what.pictures, 1):
+    for number, picture in enumerate(map(Path, what.pictures), 1):
         copy = folder / f"picture-{number}{picture.suffix.lower()}"
         shutil.copyfile(picture, copy)
         _add(item, f"picture-{number}", copy, picture.stem, "image/png", ["overview"])

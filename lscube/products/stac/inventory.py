@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import geopandas
 import odc.geo.xr  # noqa: F401  (the .odc accessor)
-import pyogrio
 import xarray as xr
-from pyogrio.errors import DataSourceError
 from pyproj import CRS
 
-from lscube.errors import InventoryError, MissingExtraError
+from lscube.errors import InventoryError
 from lscube.grid import epsg_of
 from lscube.mapping.opening import is_unfinished
-from lscube.products.inventory.writing import FORMATS
+from lscube.paths import StrPath, split_layer
+from lscube.products.report.reading import OWN_INVENTORY
 from lscube.products.run import run_id
+from lscube.vectors import read_table
 
 
-def check_inventory(path: Path, mapped: xr.Dataset) -> None:
+def check_inventory(path: StrPath, mapped: xr.Dataset) -> None:
     """Refuse an inventory that is of another run, or neither in the map's CRS nor in EPSG:4326.
 
     A map has one CRS by the way it is made; an inventory that was made or edited elsewhere is where
@@ -29,7 +26,12 @@ def check_inventory(path: Path, mapped: xr.Dataset) -> None:
     InventoryError
         It is missing, cannot be read, or does not belong to the map.
     """
-    frame = _first_row(path)
+    if split_layer(path)[1] is not None:
+        raise InventoryError(
+            f"Expected a file that holds the inventory alone: it is published whole, got the layer {path}; "
+            "save that layer to a file of its own."
+        )
+    frame = read_table(path, OWN_INVENTORY, ("run_id", "finished"), first=1)
     ours = epsg_of(mapped.odc.geobox)
     theirs = None if frame.crs is None else CRS(frame.crs).to_epsg()
     # GeoParquet's default for degrees is that of GeoJSON.
@@ -55,20 +57,3 @@ def check_inventory(path: Path, mapped: xr.Dataset) -> None:
             f"Expected an inventory of the finished map, {path} was drawn before the run had ended; "
             "make it again with `lscube inventory`."
         )
-
-
-def _first_row(path: Path) -> geopandas.GeoDataFrame:
-    if not path.is_file():
-        raise InventoryError(f"Expected an inventory at {path}, found none; check the path.")
-    try:
-        if FORMATS.get(path.suffix.lower()) == "Parquet":
-            return geopandas.read_parquet(path).head(1)
-        return pyogrio.read_dataframe(path, max_features=1)
-    except ImportError:
-        raise MissingExtraError("An inventory as GeoParquet", "parquet") from None
-    except (DataSourceError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InventoryError(
-            f"Expected an inventory in {path}, but it cannot be read ({reason}); make it with "
-            "`lscube inventory`."
-        ) from None

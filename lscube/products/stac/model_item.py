@@ -15,6 +15,7 @@ import pystac
 import shapely
 from pystac.utils import datetime_to_str
 
+from lscube.paths import StrPath
 from lscube.products.portable import portable
 from lscube.products.stac.extensions import CLASSIFICATION, FILE, MLM, VERSION, file_fields
 from lscube.products.stac.run_item import box_of
@@ -28,7 +29,7 @@ _FILES = {"card": "card.json", "history": "history.csv"}
 class SavedModel:
     """A saved model whose network was checked against its card."""
 
-    folder: Path
+    folder: StrPath
     """Where it lies."""
     card: dict[str, Any]
     """Its card, as JSON has it."""
@@ -59,7 +60,7 @@ def write_model(folder: Path, model: SavedModel, created: datetime) -> pystac.It
     folder.mkdir()
     item = _make_item(model, created)
     for key, name in (*(("mlm:model", name) for name in _NETWORKS), *_FILES.items()):
-        source, copy = model.folder / name, folder / name
+        source, copy = Path(model.folder) / name, folder / name
         if key == "card":
             copy.write_text(_card_text(model), encoding="utf-8")
         elif source.is_file():

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
+from lscube.paths import StrPath
 from lscube.products.stac.model_item import SavedModel
 from lscube.products.stac.run_item import Input
 
@@ -16,13 +16,13 @@ from lscube.products.stac.run_item import Input
 class Publication:
     """What is published along with a map, and how."""
 
-    inventory: Path | None = None
+    inventory: StrPath | None = None
     """File that `lscube.products.write_inventory` wrote."""
     summary: Mapping[str, Any] | None = None
     """What `write_inventory` returned, as JSON has it: rules, totals and their interval."""
     models: tuple[SavedModel, ...] = ()
     """Those that made the map; copied."""
-    pictures: tuple[Path, ...] = ()
+    pictures: tuple[StrPath, ...] = ()
     """PNG files to copy."""
     inputs: tuple[Input, ...] = ()
     """The map's input items; what is not known of them is taken from the manifest."""

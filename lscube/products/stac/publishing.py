@@ -12,6 +12,7 @@ import xarray as xr
 from lscube.errors import InputError, InventoryError, ModelError, SettingsError, StoreError
 from lscube.files import appearing_folder
 from lscube.mapping.opening import manifest_of, open_map
+from lscube.paths import StrPath
 from lscube.products.run import run_id
 from lscube.products.stac.assets import add_files, add_rasters, add_store
 from lscube.products.stac.facts import Facts, measure
@@ -22,7 +23,7 @@ from lscube.products.stac.run_item import event_times, make_run_item
 
 
 def publish_map(
-    store: Path | str, out: Path, what: Publication = Publication()
+    store: StrPath, out: StrPath, what: Publication = Publication()
 ) -> pystac.Collection:
     """Write a map as a self-contained STAC collection.
 
@@ -51,6 +52,7 @@ def publish_map(
     InputError
         A picture is no PNG file, or the licence no identifier.
     """
+    out = Path(out)
     mapped = open_map(store, what.unfinished)
     _check(mapped, what)
     now = (what.now or datetime.now(UTC)).replace(microsecond=0)
@@ -90,7 +92,7 @@ def _check(mapped: xr.Dataset, what: Publication) -> None:
             f"{what.summary.get('run_id')}; write it with `lscube inventory --summary`."
         )
     for picture in what.pictures:
-        _check_picture(picture)
+        _check_picture(Path(picture))
     if not re.fullmatch(r"[A-Za-z0-9][\w.+() -]*", what.license):
         raise SettingsError(
             f"Expected a licence by its SPDX identifier, or 'other', got {what.license!r}; correct it."

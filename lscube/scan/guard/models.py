@@ -7,11 +7,12 @@ from pathlib import Path
 
 from lscube.errors import ModelError
 from lscube.learn import LoadedModel, load_model
+from lscube.paths import StrPath
 from lscube.settings.models import is_shipped, shipped_folder
 from lscube.settings.scan_rules import AllowedModel
 
 
-def check_model(folder: Path, models: Sequence[AllowedModel]) -> LoadedModel:
+def check_model(folder: StrPath, models: Sequence[AllowedModel]) -> LoadedModel:
     """Open a model that a scan may use.
 
     The network's sha256 is compared with the setting's and with the card's, and again whenever the network
@@ -30,6 +31,7 @@ def check_model(folder: Path, models: Sequence[AllowedModel]) -> LoadedModel:
     ModelError
         It lies elsewhere, or its network is another one, or it is missing or damaged.
     """
+    folder = Path(folder)
     place = shipped_folder(folder).resolve()
     here = [one for one in models if place.is_relative_to(one.folder.resolve())]
     if is_shipped(place):
