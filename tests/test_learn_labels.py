@@ -127,6 +127,25 @@ def test_raster_is_labelled_at_its_threshold(tmp_path):
     assert (labels[:10, :30] == 0).all()
 
 
+def test_a_raster_is_labelled_by_what_it_says(tmp_path):
+    """Percent in hundredths by the file's scale; what its mask leaves out is ignored."""
+    values = np.full((40, 40), 4900, np.uint16)
+    values[10:20] = 5000
+    path = write_raster(tmp_path / "p.tif", values, 500_000, 4_740_000)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
+        file.scales = (0.01,)
+        mask = np.full((40, 40), 255, np.uint8)
+        mask[15:] = 0
+        file.write_mask(mask)
+    plain = np.where(mask == 0, 77, values // 100).astype(np.uint8)
+    other = write_raster(tmp_path / "q.tif", plain, 500_000, 4_740_000, nodata=77)
+    told, wanted = (
+        make_labels(LabelSettings(raster=file, threshold=50), GRID).values for file in (path, other)
+    )
+    np.testing.assert_array_equal(told, wanted)
+    assert set(np.unique(told)) == {0, 1, IGNORE}
+
+
 def test_raster_elsewhere_is_refused(tmp_path):
     path = write_raster(tmp_path / "p.tif", np.ones((4, 4), np.uint8), 500_000, 5_740_000)
     with pytest.raises(InventoryError, match="overlap"):

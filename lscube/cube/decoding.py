@@ -24,6 +24,8 @@ from lscube.cube.encoding import (
     decide_classes,
     decide_elevation,
     decide_mask,
+    decide_validity,
+    header_of,
 )
 from lscube.cube.radiometry import Radiometry, decide_reflectance
 from lscube.errors import SceneError
@@ -119,6 +121,22 @@ def gaps_of(numbers: Pixels, mask: Pixels | None, name: str, validity: Validity)
                 f"{value:g} occurs in {int(found.sum())} pixels; set {setting}, as a number or by item id."
             )
     return gaps
+
+
+def read_stated(source: rasterio.DatasetReader, band: int, name: str) -> npt.NDArray[np.float64]:
+    """Read a whole band as its file alone says: number * scale + offset, NaN where there is no data.
+
+    Raises
+    ------
+    SceneError
+        The type cannot be read.
+    """
+    stated, header = Stated(name=name), header_of(source, band)
+    validity = decide_validity("mask", stated, header)
+    numbers = source.read(band)
+    gaps = gaps_of(numbers, mask_of(source, band, None, validity), name, validity)
+    scale, offset = (1.0 if header.scale is None else header.scale), header.offset or 0.0
+    return np.where(gaps, np.nan, numbers.astype(np.float64) * scale + offset)
 
 
 def decode(numbers: Pixels, mask: Pixels | None, encoding: Encoding) -> Pixels:

@@ -17,6 +17,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from rasterio.errors import RasterioIOError
 
+from lscube.cube.decoding import read_stated
 from lscube.errors import InventoryError
 from lscube.grid import bounds_of
 from lscube.paths import StrPath
@@ -154,7 +155,7 @@ def _burn(geometries: geopandas.GeoSeries, grid: GeoBox) -> NDArray[np.uint8]:
 
 
 def label_raster(path: Path, threshold: float, grid: GeoBox) -> NDArray[np.uint8]:
-    """Label by a raster's first band: the nearest pixel says it, as it stands in the file.
+    """Label by a raster's first band: the nearest pixel says it, with the file's scale, offset and mask.
 
     Returns
     -------
@@ -163,7 +164,7 @@ def label_raster(path: Path, threshold: float, grid: GeoBox) -> NDArray[np.uint8
     """
     try:
         with rasterio.open(path) as source:
-            values = source.read(1, masked=True).astype("float64").filled(np.nan)
+            values = read_stated(source, 1, f"the raster {path}")
             transform, crs, bounds = source.transform, source.crs, tuple(source.bounds)
     except RasterioIOError as error:
         raise InventoryError(
