@@ -164,6 +164,9 @@ def test_a_post_that_became_a_get_is_a_failure():
         (b'{"type": "FeatureCollection", "features": [{"id"', "no JSON came"),
         ({"code": "Error"}, "what came has no features"),
         ([], "what came has no features"),
+        (b"5", "what came has no features"),
+        (b"null", "what came has no features"),
+        ({"collections": []}, "what came has no features"),
         ({"features": [], "links": [{"rel": "next", "href": "/search?second=1"}]}, "repeat"),
         (
             {"features": [], "links": [{"rel": "next", "href": "/x", "body": 5}]},
@@ -200,3 +203,20 @@ def test_items_without_an_id_are_not_taken_for_each_other(caplog):
     nameless = [{key: v for key, v in one.items() if key != "id"} for one in SCENES[2:]]
     assert ids(Api(items=[*SCENES[:2], *nameless])) == ALL[:2]
     assert caplog.text.count("was left out") == 2
+
+
+def test_a_file_with_one_page_of_a_search_says_so(tmp_path, caplog):
+    path = tmp_path / "page.json"
+    page = {"type": "FeatureCollection", "features": SCENES, "links": []}
+    for more, told in (
+        ({}, 0),
+        ({"numberMatched": 4}, 0),
+        ({"numberMatched": 100}, 1),
+        ({"links": [{"rel": "next", "href": "https://example.org/search?page=2"}]}, 1),
+    ):
+        caplog.clear()
+        path.write_text(json.dumps({**page, **more}))
+        answer = open_catalog(path, QUICK)(QUERY)
+        assert len(answer.items) == 4
+        assert sum("a part of what its search found" in note for note in answer.notes) == told
+        assert caplog.text.count("a part of what its search found") == told

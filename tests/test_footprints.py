@@ -212,7 +212,7 @@ def test_a_search_by_get_asks_on_both_sides_of_180(monkeypatch):
         asked.append(href)
         return {"type": "FeatureCollection", "features": [], "links": []}
 
-    monkeypatch.setattr("lscube.catalog.api.fetch_json", answer)
+    monkeypatch.setattr("lscube.catalog.paging.fetch_json", answer)
     query = Query(AREA, ("sentinel-2-l2a",), None, known=True)
     link = {"rel": "search", "href": "https://example.org/search"}
     search_api("https://example.org", link, {}, query, QUICK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,13 +10,16 @@ from typing import Any
 
 import pystac
 
-from lscube.catalog.api import PatientIO, Query, search_api
+from lscube.catalog.api import Query, search_api
 from lscube.catalog.checking import usable_items
+from lscube.catalog.paging import PatientIO, following_of, matched_by
 from lscube.catalog.static import Document, documents_in, links_of, read_file
 from lscube.catalog.unsigning import unsigned
 from lscube.catalog.web import Patience, fetch_json
 from lscube.errors import SourceError
 from lscube.paths import StrPath
+
+log = logging.getLogger("lscube.catalog")
 
 
 @dataclass(frozen=True)
@@ -89,14 +93,30 @@ def read_items(path: StrPath) -> list[pystac.Item]:
 
 def _static(content: Any, address: str, patience: Patience) -> Search:
     """Read all items at once; what is asked for is picked from them later."""
+    notes: tuple[str, ...] = ()
     if _type_of(content) == "FeatureCollection" and "://" in address:
         pages = PatientIO(patience).get_pages(address)
         documents = [Document(item, address) for page in pages for item in page["features"]]
     else:
         documents = documents_in(content, address, patience)
-    items, notes = usable_items(documents, address)
-    answer = Answer(items, notes)
+        notes = _notes_of_part(content, address)
+    items, left_out = usable_items(documents, address)
+    answer = Answer(items, (*notes, *left_out))
     return lambda query: answer
+
+
+def _notes_of_part(content: Any, address: str) -> tuple[str, ...]:
+    """What to say of a file that holds a page of a search alone; the user may want that."""
+    if _type_of(content) != "FeatureCollection":
+        return ()
+    count = len(content["features"])
+    if following_of(content, address) is None and matched_by(content) <= count:
+        return ()
+    note = (
+        f"{unsigned(address)} holds {count} items, a part of what its search found; save all pages"
+    )
+    log.warning("%s", note)
+    return (note,)
 
 
 def _type_of(content: Any) -> str:
