@@ -28,9 +28,10 @@ from lscube.learn.reader import Reader
 from lscube.learn.splits import Side
 from lscube.learn.state import State, load_state, save_state
 from lscube.settings import SplitSettings, TrainSettings
+from tests import needs
 from tests.test_learn_patches import cut, make_cube
 
-keras = pytest.importorskip("keras")
+keras = needs.module("keras")
 
 from lscube.learn.hardware import choose_policy, policy, processor_flags  # noqa: E402
 from lscube.learn.loop import train, validate  # noqa: E402

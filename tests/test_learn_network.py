@@ -10,8 +10,9 @@ import pytest
 
 from lscube import terrain
 from lscube.settings import TrainSettings
+from tests import needs
 
-keras = pytest.importorskip("keras")
+keras = needs.module("keras")
 
 from lscube.learn import losses  # noqa: E402
 from lscube.learn.layers import Reflectance, Topography  # noqa: E402
@@ -169,7 +170,7 @@ def test_loss_is_in_float32_whatever_comes():
 
 
 def test_gradient_is_finite_for_a_perfect_prediction():
-    tf = pytest.importorskip("tensorflow")
+    tf = needs.module("tensorflow")
     found = tf.constant([1.0, 0.0, 0.0])
     with tf.GradientTape() as tape:
         tape.watch(found)
