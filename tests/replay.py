@@ -25,12 +25,12 @@ from lscube.learn import load_model
 from lscube.simulate import Overpass, SimulationSettings, simulate_event
 from tests.feeds import collection, contours, usgs_detail
 from tests.needs import SHARED
+from tests.networks import save_tiny
 from tests.servers.__main__ import items_at
 from tests.servers.catalog import add_items, stac_api
 from tests.servers.database import NotInstalledError, postgres, require_postgis
 from tests.servers.files import range_server
 from tests.stac_api import serve
-from tests.test_mapping import save_tiny
 
 RECORDED = SHARED / "fixtures" / "usgs" / "iburi_us2000h8ty_detail.json"
 EVENT = datetime(2018, 9, 5, 18, 7, 59, tzinfo=UTC)

@@ -29,6 +29,7 @@ from lscube.learn.splits import Side
 from lscube.learn.state import State, load_state, save_state
 from lscube.settings import SplitSettings, TrainSettings
 from tests import needs
+from tests.networks import QUICK_JAX
 from tests.test_learn_patches import cut, make_cube
 
 keras = needs.module("keras")
@@ -228,8 +229,8 @@ def event(**changes):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """The U-Net itself, trained end to end."""
+def trained(tmp_path_factory, plain_networks):
+    """Trained end to end, as the U-Net is."""
     folder = tmp_path_factory.mktemp("learn") / "new" / "model"
     model = fit([event()], folder, SETTINGS, say=lambda line: None)
     rng = np.random.default_rng(0)
@@ -489,7 +490,7 @@ def on(backend: str, code: str, *words: str) -> None:
     """Run a program on another of Keras's backends."""
     done = subprocess.run(
         [sys.executable, "-c", code, *words],
-        env={**os.environ, "KERAS_BACKEND": backend},
+        env={**os.environ, "KERAS_BACKEND": backend, **QUICK_JAX},
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -11,14 +11,14 @@ from lscube.learn.hardware import CPU_FLAGS
 from lscube.learn.inference import for_prediction
 from lscube.learn.network import main_only
 from tests import needs
-from tests.test_mapping import save_tiny
+from tests.networks import save_tiny
 
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
     """Untrained, but with statistics of a batch that are not 0 and 1."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    save_tiny(folder)
+    save_tiny(folder, depth="deep")
     network = open_network(load_model(folder))
     draw = np.random.default_rng(3)
     for layer in network.layers:

@@ -11,6 +11,7 @@ import pytest
 from lscube import terrain
 from lscube.settings import TrainSettings
 from tests import needs
+from tests.networks import QUICK_JAX
 
 keras = needs.module("keras")
 
@@ -257,7 +258,7 @@ def test_network_and_augmentation_are_the_same_on_jax(window, tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-c", ON_JAX, str(tmp_path / "given.npz")],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
+        env={**os.environ, "KERAS_BACKEND": "jax", **QUICK_JAX},
         capture_output=True,
         text=True,
     )
