@@ -55,15 +55,19 @@ def plain_network(
 ) -> Any:
     """A network with the U-Net's inputs and outputs, and a single layer between them."""
     from lscube.learn.backend import keras
+    from lscube.learn.layers import Reflectance, Topography
     from lscube.learn.network import OUTPUTS
 
     layers = keras.layers
-    known = {"pre": ("pre", pre_bands, 1.0), "post": ("post", post_bands, 1.0)}
-    known["topography"] = ("elevation", 1, 1e-3)
+    known = {
+        "pre": ("pre", pre_bands, Reflectance(name="normalise_pre")),
+        "post": ("post", post_bands, Reflectance(name="normalise_post")),
+        "topography": ("elevation", 1, Topography(resolution, name="normalise_topography")),
+    }
     inputs, images = {}, []
-    for name, channels, scale in (known[branch] for branch in settings.branches):
+    for name, channels, normalise in (known[branch] for branch in settings.branches):
         inputs[name] = keras.Input((None, None, channels), name=name, dtype="float32")
-        images.append(layers.Rescaling(scale)(keras.ops.nan_to_num(inputs[name])))
+        images.append(normalise(inputs[name]))
     x = layers.Concatenate()(images) if len(images) > 1 else images[0]
     x = layers.Conv2D(24, 7, padding="same", name="first_conv")(x)  # its state fills a small disk
     x = layers.ReLU()(layers.BatchNormalization(name="first_norm")(x))
