@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: setup assets demo test lint bench serve clean
+.PHONY: setup assets demo test test-fast lint bench serve clean
 
 setup: $(STAMP)
 
@@ -22,10 +22,17 @@ assets:
 demo: $(STAMP)
 	$(BIN)/lscube demo --out demo --overwrite
 
-# Files of tests run side by side; each keeps to one process.
+# Files of tests run side by side, long ones first; each keeps to one process.
 JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+# Many tests start Python anew: what it has compiled is kept, whatever the environment says.
+test test-fast: export PYTHONDONTWRITEBYTECODE :=
 test: $(STAMP)
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+	$(PYTEST)
+
+# For the inner loop: without TensorFlow, servers and further processes.
+test-fast: $(STAMP)
+	$(PYTEST) --fast
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -23,14 +23,14 @@ import rasterio
 from lscube.cli import main as lscube
 from lscube.learn import load_model
 from lscube.simulate import Overpass, SimulationSettings, simulate_event
-from tests.conftest import SHARED
 from tests.feeds import collection, contours, usgs_detail
+from tests.needs import SHARED
+from tests.networks import save_tiny
 from tests.servers.__main__ import items_at
 from tests.servers.catalog import add_items, stac_api
-from tests.servers.database import NotInstalledError, postgres, programs
+from tests.servers.database import NotInstalledError, postgres, require_postgis
 from tests.servers.files import range_server
 from tests.stac_api import serve
-from tests.test_mapping import save_tiny
 
 RECORDED = SHARED / "fixtures" / "usgs" / "iburi_us2000h8ty_detail.json"
 EVENT = datetime(2018, 9, 5, 18, 7, 59, tzinfo=UTC)
@@ -193,7 +193,7 @@ def main(folder: Path) -> int:
     """Play by hand; gives the exit status."""
     real = True
     try:
-        programs()
+        require_postgis()
     except NotInstalledError as error:
         print(f"{error}: a small stand-in serves the scenes.")
         real = False

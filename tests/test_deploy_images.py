@@ -17,6 +17,7 @@ import yaml
 from lscube.cluster import worker_environment
 from lscube.cube.opening import GDAL_SETTINGS
 from tests.deploying import DEPLOY, IMAGE, ROOT, parse, quantity
+from tests.needs import GIT, require
 
 DOCKERFILE = DEPLOY / "Dockerfile"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -191,8 +192,7 @@ def context(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def seen() -> list[str]:
-    if not (ROOT / ".git").exists():
-        pytest.skip("not a checkout: what a build would see is not known")
+    require(GIT)
     return context(ROOT)
 
 

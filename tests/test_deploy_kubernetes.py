@@ -37,6 +37,7 @@ from tests.deploying import (
     pods,
     quantity,
 )
+from tests.needs import KUBECTL, require
 
 VERSIONS = ("1.31", "1.37")  # the oldest and the newest that is meant
 PODS = pytest.mark.parametrize("pod", all_pods(), ids=pod_id)
@@ -641,10 +642,8 @@ def test_kustomizations_name_what_is_there(folder):
 
 def build(folder: Path) -> list[dict]:
     """What `kubectl apply --kustomize` would send."""
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        pytest.skip("kubectl is not here: kustomizations are not built")
-    done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True)
+    require(KUBECTL)
+    done = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return [doc for doc in yaml.safe_load_all(done.stdout) if doc]
 

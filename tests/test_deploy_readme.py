@@ -11,11 +11,11 @@ from lscube.cli import main
 from lscube.cluster import cluster_spec
 from lscube.settings import make_cluster
 from tests.deploying import DEPLOY, KUBERNETES, ROOT, CommandError, manifests, named, parse
+from tests.networks import save_tiny
 from tests.scenes import EVENT_TIME, inner_area, simple_event
 from tests.test_deploy_images import SERVICES, STAGES
 from tests.test_deploy_kubernetes import MAKER
 from tests.test_deploy_slurm import GIVEN
-from tests.test_mapping import save_tiny
 
 README = (DEPLOY / "README.md").read_text(encoding="utf-8")
 COMMANDS = [

@@ -18,8 +18,8 @@ from lscube.cluster import worker_environment
 from lscube.cluster.hpc import job_options
 from lscube.settings import make_cluster
 from tests.deploying import DEPLOY, parse
+from tests.networks import save_tiny
 from tests.scenes import EVENT_TIME, inner_area, simple_event
-from tests.test_mapping import save_tiny
 
 SLURM = DEPLOY / "slurm"
 SCRIPTS = sorted(SLURM.glob("*.sbatch"))

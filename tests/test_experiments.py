@@ -47,7 +47,7 @@ from lscube.settings import (
     make_job,
 )
 from lscube.simulate.twins import make_twin
-from tests.test_mapping import save_tiny
+from tests.networks import save_tiny
 
 ROOT = Path(__file__).parents[1]
 PAPER = ROOT / "pipelines" / "configs" / "paper-simulated-small.toml"
@@ -75,7 +75,7 @@ def changed(**design):
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "untrained"
-    save_tiny(folder)
+    save_tiny(folder, depth="plain")
     return folder
 
 
@@ -478,7 +478,7 @@ class TestRun:
         shutil.copytree(ran[0], copy)
         shutil.rmtree(copy / "models" / "M_10_B")
         other = tmp_path / "other"
-        save_tiny(other, seed=1)
+        save_tiny(other, seed=1, depth="plain")
         run_experiment(experiment, copy, twins, Execution(fit=Fit(other)))
         sha256 = read_card(copy / "models" / "M_10_B").sha256
         assert sha256 != read_card(untrained).sha256
@@ -684,7 +684,11 @@ def test_a_tiny_version_is_really_trained_on_a_cluster(twins, tmp_path, capsys):
     config.write_text(content, encoding="utf-8")
     out = tmp_path / "out"
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
+        n_workers=2,
+        threads_per_worker=1,
+        dashboard_address="127.0.0.1:0",
+        host="127.0.0.1",
+        preload="tests.networks",
     ) as cluster:
         words = ["--scheduler", cluster.scheduler_address, "--twins", str(twins)]
         assert main(["experiment", "run", str(config), "--out", str(out), *words]) == 0

@@ -1,6 +1,7 @@
 """The notebook of the first hour, executed: a map, a small training from its model, another map."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from lscube.demo import demo_job
 from lscube.learn import load_model
 from lscube.mapping import open_map
 from lscube.simulate import SimulationSettings, simulate_event
+from tests.networks import save_tiny
 from tests.notebooks import SMALL_EVENT, Notebook, images_of, quiet, text_of
-from tests.test_mapping import save_tiny
 
 __all__ = ["quiet"]
 
@@ -31,7 +32,7 @@ def given(folder) -> dict[str, Any]:
     """Parameters for a small event, and a narrow network that is not trained yet."""
     event = simulate_event(folder / "scenes", SMALL)
     job = demo_job(event, SMALL)
-    save_tiny(folder / "model")
+    save_tiny(folder / "model", depth="plain")
     return {
         **FIRST.parameters,
         **SMALL_EVENT,
@@ -46,6 +47,13 @@ def given(folder) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def ran(folder, given, quiet):
+    start = Path(os.environ["IPYTHONDIR"]) / "profile_default" / "startup" / "plain.py"
+    start.parent.mkdir(parents=True)
+    root = str(Path(__file__).parents[1])
+    start.write_text(
+        f"import sys\nsys.path.append({root!r})\n"
+        "from tests.networks import stay_plain\nstay_plain()\ndel stay_plain\n"
+    )
     return FIRST.execute(folder, given)
 
 

@@ -18,11 +18,11 @@ from lscube.mapping import Running, map_region
 from lscube.settings import ClusterSettings
 from tests.clusters import error_of, is_alive, wait_for
 from tests.map_job import CARD, SETTINGS, StandIn, job, run
+from tests.networks import save_tiny
 from tests.scenes import EVENT_TIME, inner_area, simple_event
 from tests.servers.files import range_server
 from tests.servers.gateway import PASSWORD, dask_gateway
 from tests.test_map_runs import content
-from tests.test_mapping import save_tiny
 
 GATEWAY = ClusterSettings(where="gateway", workers=2, wait=60)
 

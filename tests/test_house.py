@@ -1,6 +1,7 @@
 """The rules of the house: who may import whom, and what stays light."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import lscube
 
 PACKAGE = Path(lscube.__file__).parent
+TESTS = Path(__file__).parent
 
 # Every room may use these; they import nothing of lscube but each other.
 FOUNDATION = {
@@ -149,6 +151,13 @@ sys.exit(main(["train", *given, "--inventory", inventory, "--out", str(folder / 
     assert done.returncode == 2, done.stderr
     assert "pip install 'lscube[cpu]'" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: path.name)
+def test_what_a_test_needs_is_said_in_one_place(path):
+    """So that no test is skipped without a line in the end."""
+    own = path.name == "needs.py" or path == Path(__file__)
+    assert own or not re.search(r"importorskip|skipif|(pytest|mark)\.skip\b", path.read_text())
 
 
 def test_verbs_are_there_and_typos_are_not():

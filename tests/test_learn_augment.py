@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from lscube.scores import IGNORE
+from tests import needs
 
-keras = pytest.importorskip("keras")
+keras = needs.module("keras")
 
 from lscube.learn.augment import (  # noqa: E402
     Augmentation,

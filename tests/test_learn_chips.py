@@ -14,6 +14,7 @@ from lscube.learn.chips import ChipPatches
 from lscube.learn.fitting import fit_chips
 from lscube.scores import IGNORE
 from lscube.settings import TrainSettings
+from tests import needs
 
 
 def make_chips(count=12, edge=32, seed=0) -> dict:
@@ -104,7 +105,7 @@ def test_a_sheet_of_chips_is_drawn(tmp_path):
 
 
 def test_chips_of_two_sizes_or_without_landslides_are_refused(tmp_path):
-    pytest.importorskip("keras")
+    needs.module("keras")
     chips = read_chips(saved(tmp_path / "a.npz"))
     other = Chips(**{**vars(chips), "masks": chips.masks * 0})
     settings = TrainSettings(branches=("post",), window=64)
@@ -118,8 +119,8 @@ def test_chips_of_two_sizes_or_without_landslides_are_refused(tmp_path):
         fit_chips(chips, chips, tmp_path / "m", both, 10.0)
 
 
-def test_train_and_evaluate_on_the_command_line(tmp_path, capsys):
-    pytest.importorskip("keras")
+def test_train_and_evaluate_on_the_command_line(shallow_networks, tmp_path, capsys):
+    needs.module("keras")
     saved(tmp_path / "train.npz")
     saved(tmp_path / "validation.npz", **make_chips(seed=1))
     saved(tmp_path / "test.npz", **make_chips(seed=2))

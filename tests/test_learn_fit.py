@@ -28,9 +28,11 @@ from lscube.learn.reader import Reader
 from lscube.learn.splits import Side
 from lscube.learn.state import State, load_state, save_state
 from lscube.settings import SplitSettings, TrainSettings
+from tests import needs
+from tests.networks import QUICK_JAX
 from tests.test_learn_patches import cut, make_cube
 
-keras = pytest.importorskip("keras")
+keras = needs.module("keras")
 
 from lscube.learn.hardware import choose_policy, policy, processor_flags  # noqa: E402
 from lscube.learn.loop import train, validate  # noqa: E402
@@ -227,8 +229,8 @@ def event(**changes):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """The U-Net itself, trained end to end."""
+def trained(tmp_path_factory, plain_networks):
+    """Trained end to end, as the U-Net is."""
     folder = tmp_path_factory.mktemp("learn") / "new" / "model"
     model = fit([event()], folder, SETTINGS, say=lambda line: None)
     rng = np.random.default_rng(0)
@@ -488,7 +490,7 @@ def on(backend: str, code: str, *words: str) -> None:
     """Run a program on another of Keras's backends."""
     done = subprocess.run(
         [sys.executable, "-c", code, *words],
-        env={**os.environ, "KERAS_BACKEND": backend},
+        env={**os.environ, "KERAS_BACKEND": backend, **QUICK_JAX},
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -10,14 +10,15 @@ from lscube.learn.engines import choose_arithmetic, make_run
 from lscube.learn.hardware import CPU_FLAGS
 from lscube.learn.inference import for_prediction
 from lscube.learn.network import main_only
-from tests.test_mapping import save_tiny
+from tests import needs
+from tests.networks import save_tiny
 
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
     """Untrained, but with statistics of a batch that are not 0 and 1."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    save_tiny(folder)
+    save_tiny(folder, depth="deep")
     network = open_network(load_model(folder))
     draw = np.random.default_rng(3)
     for layer in network.layers:
@@ -84,7 +85,7 @@ def test_low_precision_is_near_and_computes_terrain_and_probability_in_float32(n
 def test_openvino_is_the_same_function_and_the_same_bits_for_any_batch_and_threads(
     network, window, monkeypatch
 ):
-    pytest.importorskip("openvino")
+    needs.module("openvino")
     seen = {name: values.copy() for name, values in window.items()}
     seen["pre"][0, 10:20, 5:60] = np.nan
     seen["elevation"][1, 30:, 30:] = np.nan

@@ -10,8 +10,10 @@ import pytest
 
 from lscube import terrain
 from lscube.settings import TrainSettings
+from tests import needs
+from tests.networks import QUICK_JAX
 
-keras = pytest.importorskip("keras")
+keras = needs.module("keras")
 
 from lscube.learn import losses  # noqa: E402
 from lscube.learn.layers import Reflectance, Topography  # noqa: E402
@@ -169,7 +171,7 @@ def test_loss_is_in_float32_whatever_comes():
 
 
 def test_gradient_is_finite_for_a_perfect_prediction():
-    tf = pytest.importorskip("tensorflow")
+    tf = needs.module("tensorflow")
     found = tf.constant([1.0, 0.0, 0.0])
     with tf.GradientTape() as tape:
         tape.watch(found)
@@ -256,7 +258,7 @@ def test_network_and_augmentation_are_the_same_on_jax(window, tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-c", ON_JAX, str(tmp_path / "given.npz")],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
+        env={**os.environ, "KERAS_BACKEND": "jax", **QUICK_JAX},
         capture_output=True,
         text=True,
     )

@@ -25,6 +25,7 @@ from lscube.learn.splits import Side
 from lscube.learn.store import open_training_store, write_training_store
 from lscube.scores import IGNORE
 from lscube.settings import SplitSettings, TrainSettings
+from tests import needs
 
 TRAIN = TrainSettings(window=32, min_labelled=0.3, batch_size=3)
 
@@ -328,7 +329,7 @@ def test_batches_name_what_they_hold():
 
 
 def test_tf_data_gives_the_readers_batches():
-    tf = pytest.importorskip("tensorflow")
+    tf = needs.module("tensorflow")
     reader = Reader(Numbered(), 16, seed=1, shuffle=True)
     data = as_tf_data(reader, 1, 3)
     found = list(data)
@@ -341,7 +342,7 @@ def test_tf_data_gives_the_readers_batches():
 
 
 def test_py_dataset_gives_the_readers_batches():
-    pytest.importorskip("keras")
+    needs.module("keras")
     reader = Reader(Numbered(), 16, seed=1, shuffle=True)
     data = as_py_dataset(reader, 2)
     for epoch in (2, 3):

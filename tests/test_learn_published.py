@@ -8,9 +8,10 @@ from lscube.errors import ModelError, StoreError
 from lscube.learn import import_weights
 from lscube.learn.bundle import split_channels
 from lscube.settings import TrainSettings
+from tests import needs
 
-keras = pytest.importorskip("keras")
-h5py = pytest.importorskip("h5py")
+keras = needs.module("keras")
+h5py = needs.module("h5py")
 
 from lscube.learn.network import build_network, main_only  # noqa: E402
 

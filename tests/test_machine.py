@@ -4,9 +4,8 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from lscube import machine
+from tests.needs import AFFINITY, needs
 
 
 def asked(limit: str) -> list[int]:
@@ -21,7 +20,7 @@ def test_this_machine():
     assert machine.memory() > 10**8
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+@needs(AFFINITY)
 def test_limits_of_the_process_count():
     limits = (
         "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"

@@ -20,9 +20,9 @@ from lscube.mapping import Running, map_region
 from lscube.settings import ClusterSettings
 from tests.clusters import wait_for
 from tests.map_job import CARD, SETTINGS, StandIn, job, run
+from tests.networks import save_tiny
 from tests.scenes import EVENT_TIME, inner_area, simple_event
 from tests.test_map_runs import content
-from tests.test_mapping import save_tiny
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_each_process_opens_the_model_once_and_the_graph_does_not_hold_it(
     """By the command line, on two workers with two threads each."""
     made = cluster()
     scenes, grid = job(folder)
-    model = save_tiny(tmp_path / "tiny")
+    model = save_tiny(tmp_path / "tiny", depth="plain")
     map_region(scenes, grid, model, tmp_path / "here.zarr", settings=SETTINGS)
     words = ["--source", str(folder / "items.json"), "--event-time", EVENT_TIME]
     words += ["--aoi", ",".join(map(str, inner_area())), "--event", "e"]

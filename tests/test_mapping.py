@@ -16,37 +16,15 @@ from lscube.cube import unreadable_items
 from lscube.errors import ModelError, StoreError, TrainingError
 from lscube.events import make_event
 from lscube.grid import Lattice, make_grid, read_area
-from lscube.learn import Card, load_model, save_model
 from lscube.mapping import Running, map_region, open_map
-from lscube.settings import CubeSettings, PredictSettings, SourceSettings, TrainSettings
+from lscube.settings import CubeSettings, PredictSettings, SourceSettings
+from tests.needs import GDAL, needs
+from tests.networks import save_tiny
 from tests.scenes import EVENT_TIME, inner_area, simple_event
 
 SMALL = PredictSettings(core=32, margin=16, chunk_cores=2)
 # One core each: many regions.
 SINGLE = PredictSettings(core=32, margin=16, chunk_cores=1, shard_chunks=1, region_shards=1)
-
-
-def save_tiny(folder, bands=("red", "green", "blue"), seed=0):
-    """Save an untrained network whose probabilities differ from place to place."""
-    from lscube.learn.backend import keras
-    from lscube.learn.network import build_network
-
-    keras.utils.set_random_seed(seed)
-    settings = TrainSettings(width=0.05)
-    network = build_network(len(bands), len(bands), 10.0, settings)
-    card = Card(
-        branches=settings.branches,
-        pre_bands=bands,
-        post_bands=bands,
-        resolution=10.0,
-        full_scale=0.3,
-        window=64,
-        width=0.05,
-        settings=settings,
-        seed=seed,
-    )
-    save_model(network, folder, card)
-    return load_model(folder)
 
 
 @pytest.fixture(scope="module")
@@ -188,10 +166,8 @@ def test_unwritten_is_not_no_landslide(scenes, grid, model, tmp_path):
     assert zarr.open_group(store, mode="r")["probability"].fill_value == 255
 
 
+@needs(GDAL)
 def test_gdal_reads_the_sharded_map(scenes, grid, model, tmp_path):
-    version = tuple(int(part) for part in rasterio.__gdal_version__.split(".")[:2])
-    if version < (3, 13):
-        pytest.skip(f"GDAL reads sharded Zarr v3 from 3.13 on, this is {rasterio.__gdal_version__}")
     store = tmp_path / "map.zarr"
     mapped = map_region(scenes, grid, model, store, settings=SMALL)
     with rasterio.open(f'ZARR:"{store}":/probability') as file:

@@ -1,4 +1,3 @@
-import importlib.util
 import math
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from lscube.cube.shadow import shadow_mask, shadow_window, sun_on_grid, terrain_
 from lscube.cube.user_mask import open_user_mask
 from lscube.errors import InputError, MissingExtraError, SettingsError, SourceError
 from lscube.grid import bounds_of, snapped_grid
+from tests.needs import NO_CLOUDS, needs
 
 EPSG = 32654
 WEST, NORTH = 573440.0, 4735360.0
@@ -579,9 +579,7 @@ def test_omnicloudmask_gets_no_small_image_and_no_empty_one():
     assert network.shapes == [(3, 64, 80)]
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("omnicloudmask") is not None, reason="the extra 'clouds' is installed"
-)
+@needs(NO_CLOUDS)
 def test_without_omnicloudmask_its_extra_is_named():
     with pytest.raises(MissingExtraError, match=r"pip install 'lscube\[clouds\]'"):
         omni_cloud_mask()

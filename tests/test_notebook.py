@@ -17,6 +17,7 @@ from lscube.grid import Bounds
 from lscube.learn import TrainedEvent
 from lscube.probabilities import Calibration
 from lscube.simulate import SimulatedEvent, SimulationSettings, simulate_event
+from tests.networks import save_tiny
 from tests.notebooks import (
     DEMO,
     PIPELINES,
@@ -27,7 +28,6 @@ from tests.notebooks import (
     quiet,
     text_of,
 )
-from tests.test_mapping import save_tiny
 
 __all__ = ["quiet"]
 

@@ -8,9 +8,9 @@ import pytest
 
 from lscube import load_job
 from lscube.settings import make_chips_settings, read_content
+from tests.networks import save_tiny
 from tests.scenes import EVENT_TIME, inner_area, simple_event
 from tests.test_cli import write_inventory
-from tests.test_mapping import save_tiny
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"
 
@@ -52,7 +52,7 @@ margin = 16
     return folder / "job.toml"
 
 
-def test_train_and_map(job, tmp_path, capsys):
+def test_train_and_map(shallow_networks, job, tmp_path, capsys):
     model, out = tmp_path / "model", tmp_path / "out"
     assert pipeline("train_model").main([str(job), "--out", str(model)]) == 0
     assert "Validation loss" in capsys.readouterr().out

@@ -18,9 +18,9 @@ from lscube.mapping import Calibration, Machines, Running, design_map, map_regio
 from lscube.mapping.planning import BUSY
 from lscube.settings import CubeSettings, PredictSettings, SourceSettings
 from tests.map_job import CARD, SETTINGS, StandIn
+from tests.networks import save_tiny
 from tests.scenes import EVENT_TIME, NORTH, WEST, Scene, bands, degrees, surface, write_items
 from tests.servers.files import counts_of, range_server
-from tests.test_mapping import save_tiny
 
 SIZE = 1100
 CUTS = SETTINGS.model_copy(
@@ -181,7 +181,7 @@ def test_windows_outside_the_area_or_the_scenes_are_not_counted(folder):
 
 
 def test_the_command_measures_this_machine(tmp_path, folder, capsys):
-    model = save_tiny(tmp_path / "tiny")
+    model = save_tiny(tmp_path / "tiny", depth="plain")
     words = ["plan", "--source", str(folder / "items.json"), "--event-time", EVENT_TIME]
     words += ["--aoi", ",".join(map(str, degrees(EXTENT))), "--model", str(model.folder)]
     words += ["--set", "predict.core=96", "--set", "predict.margin=16", "--workers", "3"]

@@ -27,6 +27,7 @@ from lscube.cube import Access, Reading, open_cube, read_cube, unreadable_items,
 from lscube.events import make_event
 from lscube.grid import make_grid, read_area
 from lscube.settings import CubeSettings, SourceSettings
+from tests.needs import POSTGIS, POSTGRES, require
 from tests.scenes import (
     EVENT_TIME,
     NORTH,
@@ -39,7 +40,7 @@ from tests.scenes import (
 )
 from tests.servers.__main__ import items_at
 from tests.servers.catalog import stac_api
-from tests.servers.database import NotInstalledError, postgres
+from tests.servers.database import postgres
 from tests.servers.files import Signer, counts_of, range_server, s3_server
 from tests.servers.processes import free_port
 from tests.servers.program import Behaviour
@@ -210,11 +211,9 @@ class Servers:
 
 @pytest.fixture(scope="module")
 def servers(folder, recorded) -> Iterator[Servers]:
+    require(POSTGRES, POSTGIS)
     with ExitStack() as stack:
-        try:
-            dsn = stack.enter_context(postgres())
-        except NotInstalledError as error:
-            pytest.skip(str(error))
+        dsn = stack.enter_context(postgres())
         files = stack.enter_context(range_server(folder))
         s3 = stack.enter_context(s3_server("scenes", folder))
         over_http = contents(folder / "items.json", files)

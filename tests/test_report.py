@@ -30,13 +30,10 @@ from lscube.products.report.overview import REASONS, UNKNOWN, crop, summarise
 from lscube.products.run import run_id
 from lscube.settings import InventorySettings
 from tests import map_job
+from tests.needs import LIBRARIES, needs
 from tests.report_map import CARD, grid_of, made_images, made_inventory, made_map, square
 from tests.scenes import EVENT_TIME, NORTH, WEST, inner_area, simple_event
 from tests.test_cli import error_of
-
-needs_libraries = pytest.mark.skipif(
-    not fetch.is_fetched(), reason="the report's libraries are not here: `make assets` fetches them"
-)
 
 QUALITY = PairQuality(
     90.0, 80.0, 75.0, 1.0, -2.0, 0.2, 0.05, 9, 10.0, 5.0, 30, ("the light <differs>",)
@@ -277,7 +274,7 @@ def test_all_text_is_escaped():
     assert bullets([]) == warning([]) == ""
 
 
-@needs_libraries
+@needs(LIBRARIES)
 def test_scripts_mean_the_same_in_ascii():
     for script, name in zip(assets.scripts(), (*assets.SCRIPTS, "own"), strict=True):
         assert script.isascii(), name
@@ -346,7 +343,7 @@ def page(tmp_path_factory) -> tuple[str, Page]:
     return text, Page(text)
 
 
-@needs_libraries
+@needs(LIBRARIES)
 def test_the_page_forbids_what_it_does_not_need(page):
     text, parsed = page
     (policy,) = (m["content"] for m in parsed.named("meta") if "http-equiv" in m)
@@ -360,7 +357,7 @@ def test_the_page_forbids_what_it_does_not_need(page):
     assert text.isascii()  # else an encoding could change a script, and so its hash
 
 
-@needs_libraries
+@needs(LIBRARIES)
 def test_nothing_in_the_page_leads_out_of_it(page):
     text, parsed = page
     for _, attrs in parsed.elements:
@@ -377,7 +374,7 @@ def test_nothing_in_the_page_leads_out_of_it(page):
     }  # fmt: skip
 
 
-@needs_libraries
+@needs(LIBRARIES)
 def test_the_page_says_what_is_known_without_the_makers_folders(page):
     text, parsed = page
     mapped = made_map(fresh(), event="<b>event</b>")
@@ -400,7 +397,7 @@ def test_the_page_says_what_is_known_without_the_makers_folders(page):
 SHA256_START = "sha256 " + "a" * 64
 
 
-@needs_libraries
+@needs(LIBRARIES)
 def test_a_map_alone_makes_a_page_that_says_what_is_missing(tmp_path):
     write_report(tmp_path / "r.html", made_map(fresh()))
     words = Page((tmp_path / "r.html").read_text()).words
@@ -413,7 +410,7 @@ def test_a_map_alone_makes_a_page_that_says_what_is_missing(tmp_path):
         assert said in words
 
 
-@needs_libraries
+@needs(LIBRARIES)
 def test_an_empty_inventory_is_a_result(tmp_path):
     contents = ReportContents(inventory=made_inventory().set_crs("EPSG:32654", allow_override=True))
     made = write_report(tmp_path / "r.html", made_map(fresh()), contents)
@@ -421,7 +418,7 @@ def test_an_empty_inventory_is_a_result(tmp_path):
     assert "The inventory is empty" in Page((tmp_path / "r.html").read_text()).words
 
 
-@needs_libraries
+@needs(LIBRARIES)
 def test_what_is_left_out_is_said(tmp_path):
     contents = ReportContents(inventory=made_inventory(square(1, 1, 2), square(9, 9)))
     made = write_report(
@@ -437,7 +434,7 @@ def test_what_is_left_out_is_said(tmp_path):
     assert all(note in words for note in made.notes)
 
 
-@needs_libraries
+@needs(LIBRARIES)
 def test_a_page_that_lists_no_landslide_does_not_ask_to_choose_one(tmp_path):
     mapped = made_map(fresh())
     made = write_report(
@@ -489,7 +486,7 @@ def test_the_pages_areas_are_the_inventorys():
     assert abs(counts.inside_m2 / (100 * counts.pixels) - 1) > 1e-4
 
 
-@needs_libraries
+@needs(LIBRARIES)
 def test_with_a_summary_the_total_is_an_interval(tmp_path):
     mapped = made_map(fresh())
     contents = full_contents(mapped, summary=summary_of(mapped))
@@ -501,7 +498,7 @@ def test_with_a_summary_the_total_is_an_interval(tmp_path):
     assert "19.27 to 62.12 km²" in words_of(tmp_path, mapped, alone)
 
 
-@needs_libraries
+@needs(LIBRARIES)
 def test_a_real_summary_is_taken(tmp_path):
     probability = fresh()
     probability[3:6, 4:9] = 0.9
@@ -513,7 +510,7 @@ def test_a_real_summary_is_taken(tmp_path):
     assert "threshold 0.6, low 0.6, connectivity 8, min_area 200 m2" in words
 
 
-@needs_libraries
+@needs(LIBRARIES)
 def test_the_page_says_what_the_landslides_were_drawn_at(tmp_path):
     mapped = made_map(fresh())
     frame = full_contents(mapped).inventory.assign(rules=[RULES, RULES])
@@ -522,7 +519,7 @@ def test_the_page_says_what_the_landslides_were_drawn_at(tmp_path):
     assert "may hide" in words
 
 
-@needs_libraries
+@needs(LIBRARIES)
 def test_an_inventory_of_an_unfinished_map_is_refused_unless_asked_for(tmp_path):
     mapped = made_map(fresh())
     frame = full_contents(mapped).inventory
@@ -536,7 +533,7 @@ def test_an_inventory_of_an_unfinished_map_is_refused_unless_asked_for(tmp_path)
         assert (said in words_of(tmp_path, mapped, contents)) == there
 
 
-@needs_libraries
+@needs(LIBRARIES)
 def test_the_page_is_small_whatever_its_images_show(tmp_path):
     """Noise is the worst: with the default of 2048 pixels it would be 16 times as much, below 20 MB."""
     draw = np.random.default_rng(3)
@@ -575,7 +572,7 @@ REFUSED = {
 }  # fmt: skip
 
 
-@needs_libraries
+@needs(LIBRARIES)
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_belongs_to_another_map_is_refused(case, tmp_path):
     given, error, said = REFUSED[case]
@@ -584,14 +581,14 @@ def test_what_belongs_to_another_map_is_refused(case, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@needs_libraries
+@needs(LIBRARIES)
 def test_an_output_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="Expected to write"):
         write_report(tmp_path / "file" / "r.html", made_map(fresh()))
 
 
-@needs_libraries
+@needs(LIBRARIES)
 def test_a_notebook_shows_the_map_in_a_frame_that_reaches_nothing():
     shown = explore(made_map(fresh()), height=500)
     assert "script" not in repr(shown)
@@ -682,7 +679,7 @@ def job_of(folder) -> list[str]:
     return ["--source", str(folder / "items.json"), "--aoi", area, "--event-time", EVENT_TIME]
 
 
-@needs_libraries
+@needs(LIBRARIES)
 def test_the_command_makes_a_page(event, tmp_path, capsys):
     out = tmp_path / "report.html"
     (tmp_path / "scores.json").write_text(json.dumps(SCORES))
@@ -708,7 +705,7 @@ def test_the_command_makes_a_page(event, tmp_path, capsys):
     assert set(content["layers"]) >= {"before", "after"}
 
 
-@needs_libraries
+@needs(LIBRARIES)
 def test_an_unfinished_map_is_refused_unless_asked_for(event, tmp_path, capsys):
     out, store = tmp_path / "report.html", tmp_path / "map.zarr"
     (event / "map.zarr").rename(tmp_path / "map.zarr.partial")
@@ -737,7 +734,7 @@ BAD = {
 }
 
 
-@needs_libraries
+@needs(LIBRARIES)
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_gets_one_sentence_and_nothing_is_left(
     case, event, tmp_path, capsys, monkeypatch

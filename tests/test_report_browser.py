@@ -9,15 +9,10 @@ import pytest
 
 from lscube.cube.masks import Reason
 from lscube.products import ReportContents, ReportSettings, explore, write_report
-from lscube.products.report import fetch
+from tests.needs import CHROMIUM, LIBRARIES, needs
 from tests.report_map import made_images, made_inventory, made_map, square
 
-CHROMIUM = shutil.which("chromium")
-
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed"),
-    pytest.mark.skipif(not fetch.is_fetched(), reason="no libraries: `make assets` fetches them"),
-]
+pytestmark = needs(CHROMIUM, LIBRARIES)
 
 SHAPE = (60, 80)
 
@@ -54,7 +49,7 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM)
+        opened = playwright.chromium.launch(executable_path=shutil.which("chromium"))
         yield opened
         opened.close()
 

@@ -21,9 +21,9 @@ from lscube.events import make_event
 from lscube.learn import LoadedModel
 from lscube.mapping import MapPlan
 from lscube.products import ReportContents
-from lscube.products.report import fetch
 from lscube.scores import IGNORE
 from tests.map_job import CARD
+from tests.needs import LIBRARIES, needs
 from tests.report_map import made_images, made_inventory, made_map, square
 from tests.scenes import NORTH, WEST
 
@@ -132,7 +132,7 @@ def test_the_wrong_dataset_gets_one_sentence(case):
         draw()
 
 
-@pytest.mark.skipif(not fetch.is_fetched(), reason="no libraries: `make assets` fetches them")
+@needs(LIBRARIES)
 def test_a_live_map_takes_images_and_landslides_as_they_are_or_as_a_file(tmp_path):
     frame = made_inventory(square(3, 4, 5))
     frame.to_file(tmp_path / "landslides.gpkg")

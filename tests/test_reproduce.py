@@ -294,7 +294,7 @@ def test_pixels_are_counted_against_the_published_map(run, made, tmp_path):
 
 
 def test_the_command_line_with_a_real_network(made, scenes, tmp_path, capsys):
-    from tests.test_mapping import save_tiny
+    from tests.networks import save_tiny
 
     save_tiny(tmp_path / "tiny")
     job = [

@@ -3,20 +3,15 @@
 import json
 from xml.etree import ElementTree
 
-import pytest
-
 from lscube.mapping import open_map
 from lscube.scan.alerts.feed import ATOM
 from lscube.scan.state import SqliteState
+from tests.needs import POSTGIS, POSTGRES, needs
 from tests.replay import play, staged
-from tests.servers.database import NotInstalledError, programs
 
 
+@needs(POSTGRES, POSTGIS)
 def test_an_event_of_the_past_is_mapped_as_its_scenes_arrive(tmp_path, capsys):
-    try:
-        programs()
-    except NotInstalledError as error:
-        pytest.skip(str(error))
     with staged(tmp_path) as stage:
         assert play(stage, print) == [0, 0, 0]
     said = capsys.readouterr().out

@@ -31,7 +31,7 @@ recipe = { twin_share = 0.25 }
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory, shallow_networks):
     """A run of the script with its test; and again, with what it left."""
     from lscube.learn.backend import keras
 

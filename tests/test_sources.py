@@ -24,6 +24,7 @@ from lscube.catalog.presets import preset_of
 from lscube.errors import AreaError, MissingExtraError, SceneError, SourceError
 from lscube.events import make_event
 from lscube.settings import PRESETS, SourceSettings
+from tests import needs
 from tests.stac_api import Trouble, after, first, serve, seven_of_ten_hang
 
 QUICK = Patience(attempts=5, timeout=10, wait=0.001, longest_wait=0.05, pages=50)
@@ -485,7 +486,7 @@ def blob(account: str) -> str:
 @pytest.fixture
 def signing_service(monkeypatch):
     """The Planetary Computer's signing service, on this machine."""
-    pytest.importorskip("planetary_computer", exc_type=ImportError)
+    needs.module("planetary_computer")
     from planetary_computer import sas
     from planetary_computer.settings import Settings
 

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
-
 from tests.servers.processes import HOST, free_port
 
 USER = "lscube"
@@ -40,6 +38,21 @@ def programs() -> Path:
     raise NotInstalledError("PostgreSQL is not installed (Debian: postgresql-postgis)")
 
 
+def require_postgis() -> None:
+    """Look whether that PostgreSQL can be run here, and has PostGIS.
+
+    Raises
+    ------
+    NotInstalledError
+        One of them is absent.
+    """
+    binaries, _ = programs(), _account()
+    command = [str(binaries / "pg_config"), "--sharedir"]
+    said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if not (Path(said.stdout.strip()) / "extension" / "postgis.control").is_file():
+        raise NotInstalledError("PostGIS is not installed (Debian: postgresql-postgis)")
+
+
 def _account() -> dict[str, str | int]:
     """Who runs the server: PostgreSQL refuses to be run by root."""
     if os.geteuid() != 0:
@@ -60,15 +73,14 @@ def postgres() -> Iterator[str]:
     NotInstalledError
         PostgreSQL or PostGIS is not on this machine.
     """
+    require_postgis()
     binaries, account = programs(), _account()
     folder = Path(tempfile.mkdtemp(prefix="lscube-postgres-"))
     try:
         if account:
             os.chown(folder, int(account["user"]), int(account["group"]))
         with _started(binaries, folder, account) as port:
-            dsn = f"postgresql://{USER}:none@{HOST}:{port}/postgres"
-            _require_postgis(dsn)
-            yield dsn
+            yield f"postgresql://{USER}:none@{HOST}:{port}/postgres"
     finally:
         shutil.rmtree(folder)
 
@@ -100,10 +112,3 @@ def _started(binaries: Path, folder: Path, account: dict[str, str | int]) -> Ite
         yield port
     finally:
         run("pg_ctl", "-w", "-m", "immediate", "stop")
-
-
-def _require_postgis(dsn: str) -> None:
-    question = "select 1 from pg_available_extensions where name = 'postgis'"
-    with psycopg.connect(dsn) as connection:
-        if connection.execute(question).fetchone() is None:
-            raise NotInstalledError("PostGIS is not installed (Debian: postgresql-postgis)")

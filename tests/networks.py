@@ -1,0 +1,134 @@
+"""Small networks: what a test needs of a network is rarely its depth, which alone makes TensorFlow slow.
+
+Building, opening and tracing the U-Net take seconds, its training half a minute, whatever its width: the
+time goes with the number of layers. Its structure itself is looked at in `test_learn_network`,
+`test_learn_inference` and `test_shipped_models`; the README's example that begins from a shipped model trains
+it in its whole depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+from unittest.mock import patch
+
+from lscube.learn import Card, LoadedModel, load_model, save_model
+from lscube.settings import TrainSettings
+
+RGB = ("red", "green", "blue")
+
+QUICK_JAX = {
+    "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+}
+"""Variables of a process that compiles a network with JAX and runs it a few times."""
+
+_WHOLE_PROCESS = ExitStack()
+
+
+@contextmanager
+def shallow() -> Iterator[None]:
+    """Let `build_network` make one block a stage: all kinds of layers, all scales, a third of the depth."""
+    from lscube.learn.network import _Builder
+
+    whole = _Builder.stage
+
+    def stage(self: Any, x: Any, filters: int, blocks: int, stride: int, name: str) -> Any:
+        return whole(self, x, filters, 1, stride, name)
+
+    with patch.object(_Builder, "stage", stage):
+        yield
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Let `build_network` make `plain_network`, for what surrounds a training."""
+    with patch("lscube.learn.network.build_network", plain_network):
+        yield
+
+
+def plain_network(
+    pre_bands: int, post_bands: int, resolution: float, settings: TrainSettings
+) -> Any:
+    """A network with the U-Net's inputs and outputs, and a single layer between them."""
+    from lscube.learn.backend import keras
+    from lscube.learn.layers import Reflectance, Topography
+    from lscube.learn.network import OUTPUTS
+
+    layers = keras.layers
+    known = {
+        "pre": ("pre", pre_bands, Reflectance(name="normalise_pre")),
+        "post": ("post", post_bands, Reflectance(name="normalise_post")),
+        "topography": ("elevation", 1, Topography(resolution, name="normalise_topography")),
+    }
+    inputs, images = {}, []
+    for name, channels, normalise in (known[branch] for branch in settings.branches):
+        inputs[name] = keras.Input((None, None, channels), name=name, dtype="float32")
+        images.append(normalise(inputs[name]))
+    x = layers.Concatenate()(images) if len(images) > 1 else images[0]
+    x = layers.Conv2D(24, 7, padding="same", name="first_conv")(x)  # its state fills a small disk
+    x = layers.ReLU()(layers.BatchNormalization(name="first_norm")(x))
+    x = layers.Dropout(settings.dropout)(x)
+    heads = [layers.Conv2D(1, 1, dtype="float32", name=f"{name}_logit")(x) for name in OUTPUTS]
+    outputs = [
+        layers.Activation("sigmoid", dtype="float32", name=name)(head)
+        for name, head in zip(OUTPUTS, heads, strict=True)
+    ]
+    return keras.Model(inputs, outputs, name="plain")
+
+
+Depth = Literal["plain", "shallow", "deep"]
+DEPTHS: dict[Depth, Callable[[], AbstractContextManager[None]]] = {
+    "plain": plain,
+    "shallow": shallow,
+    "deep": nullcontext,
+}
+
+
+def save_tiny(
+    folder: Path, bands: tuple[str, ...] = RGB, seed: int = 0, depth: Depth = "shallow"
+) -> LoadedModel:
+    """Save an untrained network whose probabilities differ from place to place."""
+    folder.mkdir(parents=True)
+    for name, content in _tiny(tuple(bands), seed, depth).items():
+        (folder / name).write_bytes(content)
+    return load_model(folder)
+
+
+@cache
+def _tiny(bands: tuple[str, ...], seed: int, depth: Depth) -> dict[str, bytes]:
+    """The files of a saved model, made once in a process."""
+    from lscube.learn import network
+    from lscube.learn.backend import keras
+
+    keras.utils.set_random_seed(seed)
+    settings = TrainSettings(width=0.05)
+    with DEPTHS[depth]():
+        made = network.build_network(len(bands), len(bands), 10.0, settings)
+    card = Card(
+        branches=settings.branches,
+        pre_bands=bands,
+        post_bands=bands,
+        resolution=10.0,
+        full_scale=0.3,
+        window=64,
+        width=0.05,
+        settings=settings,
+        seed=seed,
+    )
+    with TemporaryDirectory() as name:
+        save_model(made, Path(name) / "tiny", card)
+        return {path.name: path.read_bytes() for path in (Path(name) / "tiny").iterdir()}
+
+
+def stay_plain() -> None:
+    """Make plain networks for the rest of this process."""
+    _WHOLE_PROCESS.enter_context(plain())
+
+
+def dask_setup(worker: object) -> None:
+    """Do so in a worker of Dask that preloads this module."""
+    stay_plain()
