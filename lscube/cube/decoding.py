@@ -10,24 +10,18 @@ import rasterio
 from rasterio.windows import Window
 
 from lscube.cube.encoding import (
-    HIGHEST,
     HIGHEST_CLASS,
     LEAST,
-    LOWEST,
     LOWEST_CLASS,
     MOST,
     Encoding,
-    Header,
-    Kind,
-    Stated,
-    Validity,
     decide_classes,
     decide_elevation,
     decide_mask,
-    decide_validity,
-    header_of,
 )
 from lscube.cube.radiometry import Radiometry, decide_reflectance
+from lscube.cube.stated import Header, Kind, Stated, header_of
+from lscube.cube.validity import HIGHEST, LOWEST, Validity, decide_validity
 from lscube.errors import SceneError
 
 Pixels = npt.NDArray[Any]

@@ -25,19 +25,12 @@ from scipy import ndimage
 
 from lscube.catalog import Band, Scenes, find_band, find_classification, find_elevation
 from lscube.cube.decoding import decide, gaps_of, mask_of, read_values
-from lscube.cube.encoding import (
-    SATURATED,
-    Header,
-    Kind,
-    Stated,
-    check_type,
-    decide_validity,
-    header_of,
-)
 from lscube.cube.opening import read_from
 from lscube.cube.plausible import check_slopes, slopes_of
 from lscube.cube.raster_fields import state_band
 from lscube.cube.reading import Access, check_band
+from lscube.cube.stated import Header, Kind, Stated, header_of
+from lscube.cube.validity import SATURATED, check_type, decide_validity
 from lscube.errors import SourceError
 from lscube.grid import bounds_of, epsg_of
 from lscube.settings import CubeSettings

@@ -6,11 +6,11 @@ import pystac
 
 from lscube.catalog import Band, Scenes, find_elevation, tile_of
 from lscube.cube.decoding import decide
-from lscube.cube.encoding import Kind
 from lscube.cube.look import Looks, place_of
 from lscube.cube.plausible import Sample, reflectance_at
 from lscube.cube.reading import Source
 from lscube.cube.side import Scene
+from lscube.cube.stated import Kind
 from lscube.cube.surface import Surface
 
 

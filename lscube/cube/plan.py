@@ -27,7 +27,6 @@ from lscube.catalog import (
 from lscube.catalog.fields import projection_of
 from lscube.catalog.items import cloudiness, extent_of, footprint
 from lscube.cube.cloud_mask import CloudMask
-from lscube.cube.encoding import Kind
 from lscube.cube.look import Looks, dark_of, place_of
 from lscube.cube.notes import note_of, sample_of
 from lscube.cube.plausible import Sample, check_reflectance
@@ -36,6 +35,7 @@ from lscube.cube.raster_fields import state_band
 from lscube.cube.reading import Access, Source, overlaps
 from lscube.cube.shadow import sun_on_grid
 from lscube.cube.side import Scene
+from lscube.cube.stated import Kind
 from lscube.cube.surface import Surface
 from lscube.errors import AreaError, SceneError
 from lscube.grid import Bounds, bounds_of, epsg_of, unwrap

@@ -18,18 +18,15 @@ from lscube.catalog import find_band
 from lscube.cube.encoding import (
     COUNTS,
     FRACTIONS,
-    Claim,
     Encoding,
-    Header,
-    Sentinel2,
-    Stated,
     agreed,
-    decide_validity,
     offset_claims,
     scale_claims,
     unit_claims,
 )
 from lscube.cube.raster_fields import state_band
+from lscube.cube.stated import Claim, Header, Sentinel2, Stated
+from lscube.cube.validity import decide_validity
 from lscube.errors import SceneError
 from lscube.settings import CubeSettings
 

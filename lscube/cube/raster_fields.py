@@ -14,7 +14,7 @@ import pystac
 
 from lscube.catalog import Band, baseline_of, item_time, level_of
 from lscube.catalog.items import is_sentinel2
-from lscube.cube.encoding import Claim, Kind, Sentinel2, Stated
+from lscube.cube.stated import Claim, Kind, Sentinel2, Stated
 from lscube.errors import SceneError
 from lscube.settings import CubeSettings
 

@@ -19,13 +19,13 @@ from rasterio.windows import Window
 from stackstac.raster_spec import RasterSpec
 
 from lscube.catalog import Patience, Sign, unsigned
-from lscube.cube.encoding import NOTHING_STATED, Stated
 from lscube.cube.opening import PATIENCE, read_from
 from lscube.cube.radiometry import Radiometry
 from lscube.cube.resampling import CLASSES as CLASSES
 from lscube.cube.resampling import ELEVATION as ELEVATION
 from lscube.cube.resampling import REFLECTANCE as REFLECTANCE
 from lscube.cube.resampling import Place, Recipe, read_onto
+from lscube.cube.stated import NOTHING_STATED, Stated
 from lscube.errors import SourceError
 from lscube.grid import Bounds, bounds_of, epsg_of, resolution_of
 

@@ -8,68 +8,25 @@ block of a lattice that is anchored at the zone's origin.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from affine import Affine
-from rasterio.crs import CRS
 from rasterio.enums import Resampling
-from rasterio.io import MemoryFile
-from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform
 from rasterio.windows import Window
 
 from lscube.cube.decoding import SATURATED_VALUE, decide, read_values
-from lscube.cube.encoding import NOTHING_STATED, Kind, Stated, header_of
 from lscube.cube.radiometry import Radiometry
+from lscube.cube.recipes import CLASSES as CLASSES
+from lscube.cube.recipes import ELEVATION as ELEVATION
+from lscube.cube.recipes import MASK as MASK
+from lscube.cube.recipes import REFLECTANCE as REFLECTANCE
+from lscube.cube.recipes import Place as Place
+from lscube.cube.recipes import Recipe as Recipe
+from lscube.cube.stated import NOTHING_STATED, Stated, header_of
+from lscube.cube.warping import Pixels, Read, warped
 from lscube.errors import SourceError
-
-Pixels = npt.NDArray[Any]
-Read = Callable[[Window], Pixels]
-"""Reads values of a window of the file, in the recipe's type."""
-
-WARP_BLOCK = (512, 512)
-"""Rows and columns that are warped at once."""
-
-TOLERANCE = 0.01
-"""Pixels by which places may be off; GDAL's own 0.125 moves textured images visibly, and is no faster."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How one kind of asset is put onto a grid."""
-
-    kind: Kind
-    """What it shows."""
-    dtype: Literal["uint8", "float32"]
-    """Type of the values."""
-    fill: float
-    """Value of pixels that the source does not have."""
-    resampling: Resampling
-    """How pixels are resampled where source and grid differ."""
-
-
-REFLECTANCE = Recipe("reflectance", "float32", np.nan, Resampling.bilinear)
-CLASSES = Recipe("classes", "uint8", 0, Resampling.nearest)
-MASK = Recipe("mask", "uint8", 0, Resampling.nearest)
-# Of the kernels tried on a 30 m surface at 10 m, the one with the truest slopes.
-ELEVATION = Recipe("elevation", "float32", np.nan, Resampling.cubic_spline)
-
-
-@dataclass(frozen=True)
-class Place:
-    """The pixels to fill."""
-
-    epsg: int
-    """Of the grid."""
-    transform: Affine
-    """Of the grid's upper left corner; north up."""
-    shape: tuple[int, int]
-    """Rows and columns."""
 
 
 def read_onto(
@@ -132,7 +89,7 @@ def _placed(source: rasterio.DatasetReader, read: Read, place: Place, recipe: Re
         linear = recipe.resampling == Resampling.bilinear
         if recipe.resampling == Resampling.nearest or (linear and finer):
             return _between(read, rows, columns, recipe, linear)
-    return _warped(source, read, place, recipe)
+    return warped(source, read, place, recipe)
 
 
 @dataclass(frozen=True)
@@ -256,112 +213,3 @@ def _along(values: Pixels, centres: npt.NDArray[np.float64], axis: int) -> Pixel
     high *= weight
     low += high
     return low
-
-
-def _warped(source: rasterio.DatasetReader, read: Read, place: Place, recipe: Recipe) -> Pixels:
-    """Through GDAL's warper, block by block of a fixed lattice."""
-    out = np.full(place.shape, recipe.fill, recipe.dtype)
-    for block, part, cut in _blocks(place):
-        window = _source_window(source, block, recipe)
-        if window is None:
-            continue
-        values = read(window)
-        out[part] = _warp(values, source.crs, source.window_transform(window), block, recipe)[cut]
-    return out
-
-
-def _warp(values: Pixels, crs: CRS, placed: Affine, block: Place, recipe: Recipe) -> Pixels:
-    """Values of a part of a file on one block.
-
-    By way of a file in memory: `rasterio.warp.reproject` changes the process's warning filters, which
-    threads share.
-    """
-    rows, columns = values.shape
-    profile = {
-        "driver": "GTiff",
-        "dtype": recipe.dtype,
-        "count": 1,
-        "height": rows,
-        "width": columns,
-        "crs": crs,
-        "transform": placed,
-        "nodata": recipe.fill,
-    }
-    with MemoryFile() as memory:
-        with memory.open(**profile) as file:
-            file.write(values, 1)
-        with (
-            memory.open() as file,
-            WarpedVRT(
-                file,
-                crs=f"EPSG:{block.epsg}",
-                transform=block.transform,
-                height=block.shape[0],
-                width=block.shape[1],
-                resampling=recipe.resampling,
-                tolerance=TOLERANCE,
-            ) as view,
-        ):
-            warped: Pixels = view.read(1)
-    return warped
-
-
-Slices = tuple[slice, slice]
-
-
-def _blocks(place: Place) -> Iterator[tuple[Place, Slices, Slices]]:
-    """Blocks of the lattice that reach a place, each with its part of the place and of the block."""
-    step = place.transform.a
-    # Whole pixels: a grid that was moved by a fraction has a lattice of its own.
-    column = math.floor(round(place.transform.c / step, 6))
-    row = math.floor(round(-place.transform.f / step, 6))
-    for y in _starts(row, place.shape[0], WARP_BLOCK[0]):
-        for x in _starts(column, place.shape[1], WARP_BLOCK[1]):
-            corner = Affine.translation(x - column, y - row)
-            down, across = (
-                slice(max(start, 0), min(start + size, length))
-                for start, size, length in zip(
-                    (y - row, x - column), WARP_BLOCK, place.shape, strict=True
-                )
-            )
-            cut = (
-                slice(down.start - (y - row), down.stop - (y - row)),
-                slice(across.start - (x - column), across.stop - (x - column)),
-            )
-            block = Place(place.epsg, place.transform @ corner, WARP_BLOCK)
-            yield block, (down, across), cut
-
-
-def _starts(first: int, count: int, size: int) -> range:
-    """Where the blocks begin that reach `count` pixels from the `first` on."""
-    return range(first // size * size, first + count, size)
-
-
-def _source_window(source: rasterio.DatasetReader, block: Place, recipe: Recipe) -> Window | None:
-    """The file's pixels that a block is made of, with the kernel's reach; None if there are none."""
-    rows, columns = block.shape
-    down, across = np.meshgrid(np.linspace(0, rows, 9), np.linspace(0, columns, 17))
-    x, y = _at(block.transform, across.ravel(), down.ravel())
-    xs, ys = transform(f"EPSG:{block.epsg}", source.crs, x, y)
-    right, below = _at(~source.transform, np.asarray(xs), np.asarray(ys))
-    known = np.isfinite(right) & np.isfinite(below)
-    if not known.any():
-        return None
-    spans = []
-    for found, count, length in ((right, columns, source.width), (below, rows, source.height)):
-        low, high = float(found[known].min()), float(found[known].max())
-        # GDAL's kernels widen where pixels become coarser.
-        reach = 4 + math.ceil(4 * max(1.0, (high - low) / count))
-        first, last = max(0, math.floor(low) - reach), min(length, math.ceil(high) + reach)
-        if first >= last:
-            return None
-        spans.append((first, last))
-    (left, end), (top, bottom) = spans
-    return Window(left, top, end - left, bottom - top)
-
-
-def _at(
-    placed: Affine, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Many points through a transform."""
-    return placed.a * x + placed.b * y + placed.c, placed.d * x + placed.e * y + placed.f

@@ -12,10 +12,10 @@ import rasterio
 from odc.geo.geobox import GeoBox
 from rasterio.errors import NotGeoreferencedWarning
 
-from lscube.cube.encoding import Stated
 from lscube.cube.opening import read_from
 from lscube.cube.polygon_mask import inside, polygon_edges
 from lscube.cube.resampling import MASK, Place, read_onto
+from lscube.cube.stated import Stated
 from lscube.errors import SettingsError
 from lscube.paths import split_layer
 
