@@ -1,10 +1,12 @@
 """Reading what is in deploy/, and checks of it that several tests share."""
 
+import copy
 import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import click
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -100,7 +102,6 @@ def parse(words: list[str]) -> dict:
     CommandError
         The program would refuse it.
     """
-    import click
     from distributed.cli import dask_scheduler, dask_worker
 
     from lscube.cli import lscube
@@ -122,6 +123,7 @@ def parse(words: list[str]) -> dict:
                 raise CommandError(f"no command of {command.name} in {' '.join(rest)}")
             context = command.make_context(command.name, rest[: at + 1], parent=context)
             command, rest = command.commands[rest[at]], rest[at + 1 :]
+        command = _elsewhere(command)
         params = command.make_context(command.name, list(rest), parent=context).params
     except click.ClickException as error:
         raise CommandError(error.format_message()) from error
@@ -131,6 +133,18 @@ def parse(words: list[str]) -> dict:
     if unknown:
         raise CommandError(f"no such option: {' '.join(unknown)}")
     return params
+
+
+def _elsewhere(command: click.Command) -> click.Command:
+    """A command whose files need not be here: they are where it will run."""
+    from lscube.cli.there import Map, Model, There
+
+    there = copy.copy(command)
+    there.params = [copy.copy(param) for param in command.params]
+    for param in there.params:
+        if isinstance(param.type, Map | Model | There):
+            param.type = click.Path(path_type=Path)
+    return there
 
 
 def quantity(text: str | int | float) -> float:

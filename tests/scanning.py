@@ -50,8 +50,8 @@ def write_event(folder: Path) -> Path:
         folder,
         [
             Scene("before", "2018-08-01T01:30:00Z", pixels(1000)),
-            Scene("after-1", "2018-09-10T01:30:00Z", pixels(2000, slice(116, None))),
-            Scene("part", "2018-09-12T01:30:00Z", pixels(2500, slice(126, None))),
+            Scene("after-1", "2018-09-10T01:30:00Z", pixels(2300, slice(116, None))),
+            Scene("part", "2018-09-12T01:30:00Z", pixels(2700, slice(126, None))),
             Scene("cloudy", "2018-09-15T01:30:00Z", pixels(3500, slice(0, None))),
             Scene("after-2", "2018-09-20T01:30:00Z", pixels(3000)),
             Scene("surface", "2016-01-01T00:00:00Z", surface((60, 70)), "alos-dem", 30.0,

@@ -110,6 +110,7 @@ def of_plan(folder, spy):
 
 def of_evaluate(folder, spy):
     seen = spy("lscube.jobs.evaluate_chips")
+    Path("test.npz").touch()
     with pytest.raises(Stop):
         run_command(["evaluate", "--chips", "test.npz", "--model", "light", "--out", "s.json"])
     return loaded(seen[0])

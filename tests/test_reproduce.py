@@ -269,7 +269,7 @@ def test_versions_and_settings_are_told(run, made):
     manifest["model"]["trained_on"] = ["elsewhere"]
     assert list(moved_settings(run, manifest)) == [
         f"version of lscube: was {run.manifest['lscube']}, is 9.9",
-        "version of the method: was 1, is 99",
+        "version of the method: was 2, is 99",
         "cube.dilation: was 60.0, is 0.0",
     ]
 

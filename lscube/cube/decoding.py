@@ -31,7 +31,13 @@ SATURATED_VALUE = np.float32(1e30)
 """Reflectance of a saturated pixel while it is resampled: what has a share of it stays above all others."""
 
 
-def decide(kind: Kind, stated: Stated, header: Header, known: Radiometry | None) -> Encoding:
+def decide(
+    kind: Kind,
+    stated: Stated,
+    header: Header,
+    known: Radiometry | None = None,
+    dark: float | None = None,
+) -> Encoding:
     """Decide what a band's numbers mean.
 
     Parameters
@@ -40,6 +46,8 @@ def decide(kind: Kind, stated: Stated, header: Header, known: Radiometry | None)
         What is to be seen, and what is said of it.
     known
         The radiometry, where it was decided before from pixels as well.
+    dark
+        Else the number of the item's dark pixels, if it was looked at.
 
     Raises
     ------
@@ -47,7 +55,7 @@ def decide(kind: Kind, stated: Stated, header: Header, known: Radiometry | None)
         It cannot be decided.
     """
     if kind == "reflectance":
-        return decide_reflectance(stated, header, known)
+        return decide_reflectance(stated, header, known, dark)
     if kind == "elevation":
         return decide_elevation(stated, header)
     return (decide_classes if kind == "classes" else decide_mask)(stated, header)
@@ -109,10 +117,9 @@ def gaps_of(numbers: Pixels, mask: Pixels | None, name: str, validity: Validity)
     for value, claims in validity.contested:
         found = (numbers == numbers.dtype.type(value)) & ~gaps
         if found.any():
-            setting = "cube.nodata or cube.elevation_nodata"
             raise SceneError(
                 f"Expected item and file to agree on what is no data in {name}, got {claims}, and "
-                f"{value:g} occurs in {int(found.sum())} pixels; set {setting}, as a number or by item id."
+                f"{value:g} occurs in {int(found.sum())} pixels; {validity.advice}."
             )
     return gaps
 

@@ -13,6 +13,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from lscube.cube.stated import Claim, Header, Kind, Stated
 from lscube.cube.validity import SATURATED, Validity, decide_validity
 from lscube.errors import SceneError
@@ -31,7 +33,8 @@ METRES = {
             "us survey foot",
             "us survey feet",
             "u.s. survey foot",
-            "foot_us",
+            "foot us",
+            "foot (us survey)",
             "usft",
         ),
         1200 / 3937,
@@ -87,10 +90,10 @@ class Encoding:
     @property
     def saturated(self) -> float | None:
         """The number of a saturated pixel, if there is one."""
-        spoken_for = SATURATED in self.validity.nodata
-        narrow = self.validity.header.dtype in ("uint8", "int8", "int16", "float16")
-        found = self.kind == "reflectance" and not spoken_for and not narrow
-        return SATURATED if found else None
+        dtype = self.validity.header.dtype
+        wide = np.dtype(dtype).itemsize > 2 and math.isclose(self.scale, 1e-4, rel_tol=0.1)
+        spoken_for = SATURATED in self.validity.nodata or self.kind != "reflectance"
+        return SATURATED if not spoken_for and (dtype == "uint16" or wide) else None
 
 
 def agreed(name: str, stated: Stated, claims: Sequence[Claim], advice: str) -> float | None:
@@ -114,6 +117,8 @@ def agreed(name: str, stated: Stated, claims: Sequence[Claim], advice: str) -> f
 def scale_claims(stated: Stated, header: Header) -> list[Claim]:
     """What file and item say of the scale; 1, a default everywhere, is not said."""
     said = [claim for claim in stated.scale if claim.value != 1.0]
+    if header.scale is not None and not (0 < header.scale < math.inf):
+        raise SceneError(_not_usable("scale", header.scale, stated))
     return said + ([] if header.scale is None else [Claim("the file's scale", header.scale)])
 
 
@@ -121,7 +126,16 @@ def offset_claims(stated: Stated, header: Header) -> list[Claim]:
     """What file and item say of the offset; 0 is not said by a file, nor by an item with scale 1."""
     silent = any(claim.value == 1.0 for claim in stated.scale)
     said = [claim for claim in stated.offset if not (silent and claim.value == 0.0)]
+    if header.offset is not None and not math.isfinite(header.offset):
+        raise SceneError(_not_usable("offset", header.offset, stated))
     return said + ([] if header.offset is None else [Claim("the file's offset", header.offset)])
+
+
+def _not_usable(name: str, value: float, stated: Stated) -> str:
+    return (
+        f"Expected a usable {name} in the file of {stated.name}, got {value:g}; set it with cube.{name} or "
+        f"cube.elevation_{name}, as a number or by item id."
+    )
 
 
 def unit_claims(
@@ -137,7 +151,7 @@ def unit_claims(
     file = [("the file's unit", header.unit)] if header.unit.strip() else []
     claims = []
     for words, unit in (*stated.unit, *file):
-        known = units.get(unit.strip().lower())
+        known = units.get(unit.strip().lower().replace("_", " "))
         if known is None:
             usual = "metres or feet" if units is METRES else "reflectance or percent"
             raise SceneError(
@@ -151,8 +165,8 @@ def unit_claims(
 def decide_elevation(stated: Stated, header: Header) -> Encoding:
     """Decide what a surface model's numbers mean, in metres.
 
-    `cube.elevation_scale` decides where it is set. Else number * scale + offset is in the stated
-    unit, metres where none is stated.
+    `cube.elevation_scale` and `cube.elevation_offset` decide where they are set. Else number * scale +
+    offset is in the stated unit, metres where none is stated.
 
     Raises
     ------
@@ -162,13 +176,16 @@ def decide_elevation(stated: Stated, header: Header) -> Encoding:
     validity = decide_validity("elevation", stated, header)
     plain = Encoding(stated.name, "elevation", validity)
     advice = "cube.elevation_scale"
+    offset = stated.own_offset
+    if offset is None:
+        offset = agreed("offset", stated, offset_claims(stated, header), "cube.elevation_offset")
     if stated.own_scale is not None:
-        return replace(plain, scale=stated.own_scale, reason=f"{advice} decides")
+        reason = f"{advice} decides"
+        return replace(plain, scale=stated.own_scale, offset=offset or 0.0, reason=reason)
     units = unit_claims(stated, header, METRES, advice)
     scales = scale_claims(stated, header)
     scale = agreed("scale", stated, scales, advice)
     unit = agreed("unit", stated, units, advice)
-    offset = agreed("offset", stated, offset_claims(stated, header), advice) or 0.0
     if scale is not None and unit not in (None, 1.0) and math.isclose(scale, unit or 1.0):
         raise SceneError(
             f"Expected scale and unit of {stated.name} to say different things, got {scales[0]} and "
@@ -177,7 +194,9 @@ def decide_elevation(stated: Stated, header: Header) -> Encoding:
     words = [*dict.fromkeys(map(str, (*scales, *units)))] or ["no scale or unit told, metres taken"]
     factor = 1.0 if unit is None else unit
     number = 1.0 if scale is None else scale
-    return replace(plain, scale=number * factor, offset=offset * factor, reason=" and ".join(words))
+    if stated.own_offset is None:
+        offset = (offset or 0.0) * factor
+    return replace(plain, scale=number * factor, offset=offset or 0.0, reason=" and ".join(words))
 
 
 def decide_classes(stated: Stated, header: Header) -> Encoding:

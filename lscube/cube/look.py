@@ -30,8 +30,8 @@ from lscube.cube.plausible import check_slopes, slopes_of
 from lscube.cube.raster_fields import state_band
 from lscube.cube.reading import Access, check_band
 from lscube.cube.stated import Header, Kind, Stated, header_of
-from lscube.cube.validity import SATURATED, check_type, decide_validity
-from lscube.errors import SourceError
+from lscube.cube.validity import SATURATED, decide_validity
+from lscube.errors import SceneError, SourceError
 from lscube.grid import bounds_of, epsg_of
 from lscube.settings import CubeSettings
 
@@ -48,6 +48,9 @@ brightens it least."""
 
 FEWEST = 100
 """Valid pixels below which there is no percentile to speak of."""
+
+ZEROS = 0.005
+"""Share of the pixels that may be just 0: reflectance is that by chance alone."""
 
 AT_A_TIME = 8
 """Files that are looked at side by side."""
@@ -105,6 +108,7 @@ def look_at_scenes(
     settings: CubeSettings,
     access: Access,
     scl_asset: str | None = None,
+    more: Sequence[str] = (),
 ) -> dict[str, Seen]:
     """Look at the bands of scenes, and at the header of their classification.
 
@@ -118,6 +122,8 @@ def look_at_scenes(
         How files are opened.
     scl_asset
         Key of the scene classification; None: the usual ones.
+    more
+        Bands beside those of the settings, for a cloud mask.
 
     Returns
     -------
@@ -132,7 +138,7 @@ def look_at_scenes(
     """
     looks = []
     for item in items:
-        for name in settings.bands:
+        for name in dict.fromkeys((*settings.bands, *more)):
             band = find_band(item, name)
             stated = state_band(item, band, "reflectance", settings)
             use = partial(_look_at_band, stated=stated)
@@ -200,7 +206,6 @@ def _look_at_band(file: rasterio.DatasetReader, number: int, stated: Stated) -> 
     """A band's numbers, from a small image of it."""
     check_band(file, stated.name, number)
     header = header_of(file, number)
-    check_type(stated, header)
     validity = decide_validity("reflectance", stated, header)
     smaller = min(1.0, LONGEST / max(file.shape))
     shape = tuple(max(1, round(size * smaller)) for size in file.shape)
@@ -208,7 +213,21 @@ def _look_at_band(file: rasterio.DatasetReader, number: int, stated: Stated) -> 
     size: dict[str, Any] = {"out_shape": shape, "resampling": Resampling.nearest}
     pixels = file.read(number, **size)
     mask = mask_of(file, number, None, validity, **size)
-    return Seen(header, percentiles(pixels, gaps_of(pixels, mask, stated.name, validity)))
+    gaps = gaps_of(pixels, mask, stated.name, validity)
+    _check_zeros(pixels, gaps, stated)
+    return Seen(header, percentiles(pixels, gaps))
+
+
+def _check_zeros(
+    pixels: npt.NDArray[np.generic], gaps: npt.NDArray[np.bool_], stated: Stated
+) -> None:
+    """Refuse a band in which many pixels are just 0 though nobody says that 0 is no data."""
+    zeros, valid = int(((pixels == 0) & ~gaps).sum()), int((~gaps).sum())
+    if pixels.dtype != np.uint8 and zeros > ZEROS * valid:
+        raise SceneError(
+            f"Expected measurements in {stated.name}, found just 0 in {zeros / valid:.1%} of the pixels that "
+            "are said to have data; set cube.nodata to 0, or mend the file's mask."
+        )
 
 
 def percentiles(
@@ -250,12 +269,14 @@ def _look_at_ground(
 
 def _middle(file: rasterio.DatasetReader, grid: GeoBox) -> Window | None:
     """At most `LONGEST` x `LONGEST` pixels of a file, in the middle of what it shares with a grid."""
-    if file.crs is None:
+    if file.crs is None or file.transform.is_degenerate:
         return None  # reading will say so
     bounds = transform_bounds(f"EPSG:{epsg_of(grid)}", file.crs, *bounds_of(grid))
     corners = [~file.transform @ (x, y) for x in bounds[::2] for y in bounds[1::2]]
     spans = []
     for found, length in zip(zip(*corners, strict=True), (file.width, file.height), strict=True):
+        if not np.isfinite(found).all():
+            return None
         first, last = max(0, int(min(found))), min(length, int(max(found)) + 1)
         if first >= last:
             return None

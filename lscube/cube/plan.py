@@ -201,13 +201,18 @@ def _optical(
     """Where a band is read, and how it becomes reflectance; what was looked at must look like it."""
     source = _source(item, band, "reflectance", grid, settings)
     seen = looks.get(place_of(item, band))
+    stated = source.stated
     if seen is None:
-        return source, radiometry_of(source.stated, None, dark)
+        return replace(source, dark=dark), radiometry_of(stated, None, dark)
+    # What is added to Sentinel-2's is added to all bands; other sensors' have offsets of their own.
+    dark = seen.dark if stated.sentinel2 is None else dark
     middle = None if seen.numbers is None else seen.numbers[2]
-    known = radiometry_of(source.stated, seen.header, dark, middle)
-    if seen.numbers is not None:
-        check_reflectance(source.stated.name, seen.numbers, known)
-    return replace(source, known=known), known
+    known = radiometry_of(stated, seen.header, dark, middle)
+    if seen.numbers is None:
+        return replace(source, known=known), known
+    if stated.own_scale is None or stated.own_offset is None:
+        check_reflectance(stated.name, seen.numbers, known)
+    return replace(source, known=replace(known, looked=True)), known
 
 
 def _day(item: pystac.Item) -> int:

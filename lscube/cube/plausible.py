@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lscube.cube.encoding import Encoding
-from lscube.cube.radiometry import ADDED, SCALE, Radiometry
+from lscube.cube.radiometry import ADDED, NEGATIVE, SCALE, Radiometry
 from lscube.errors import SceneError
 
-DARKEST = -0.05
+DARKEST = NEGATIVE
 """Reflectance that the darkest hundredth of a scene does not fall below: atmospheric correction takes
 off up to a few hundredths too much over water and in shadow."""
 

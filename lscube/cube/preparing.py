@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from odc.geo.geobox import GeoBox
@@ -15,6 +16,8 @@ from lscube.cube.plan import DIRECT, Reading
 from lscube.cube.reading import Access
 from lscube.errors import SceneError
 from lscube.settings import CubeSettings
+
+logger = logging.getLogger("lscube.cube")
 
 
 def prepare_reading(
@@ -36,12 +39,14 @@ def prepare_reading(
     MissingExtraError
         The settings ask for a cloud mask that is not installed.
     """
+    _warn_of_strangers(scenes, settings)
+    mask = omni_cloud_mask() if settings.cloud_mask != "classification" else None
+    optical, more = [*scenes.pre, *scenes.post], mask.bands if mask else ()
     seen = {
-        **look_at_scenes([*scenes.pre, *scenes.post], settings, access, scenes.scl_asset),
+        **look_at_scenes(optical, settings, access, scenes.scl_asset, more),
         **look_at_surface(scenes, grid, settings, access),
     }
-    own = settings.cloud_mask != "classification"
-    reading = Reading(access, omni_cloud_mask() if own else None, seen)
+    reading = Reading(access, mask, seen)
     if not settings.coregister:
         return reading
     quality = measure_pair(open_cube(scenes, grid, settings, reading=reading))
@@ -51,3 +56,18 @@ def prepare_reading(
             f"{'; '.join(quality.warnings)}; choose other scenes, or leave cube.coregister off."
         )
     return replace(reading, shift=(quality.shift_east, quality.shift_north))
+
+
+BY_ITEM = ("scale", "offset", "nodata", "elevation_scale", "elevation_offset", "elevation_nodata")
+"""Settings that can speak of items by their id."""
+
+
+def _warn_of_strangers(scenes: Scenes, settings: CubeSettings) -> None:
+    """Tell of ids in settings that no item has: a typing error would look like a decision."""
+    there = {item.id for item in (*scenes.pre, *scenes.post, *scenes.dsm)}
+    for name in BY_ITEM:
+        value = getattr(settings, name)
+        for strange in sorted(set(value) - there) if isinstance(value, dict) else ():
+            logger.warning(
+                "cube.%s speaks of item %s, which is not among the scenes", name, strange
+            )

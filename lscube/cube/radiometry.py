@@ -18,6 +18,7 @@ from lscube.catalog import find_band
 from lscube.cube.encoding import (
     COUNTS,
     FRACTIONS,
+    METRES,
     Encoding,
     agreed,
     offset_claims,
@@ -42,6 +43,9 @@ ADDING_BASELINE = 4.0
 CLEARLY_NEGATIVE = -0.02
 """Reflectance that the dark pixels (1st percentile) of a scene do not fall below: atmospheric
 correction takes off a little too much in shadows and over water, but not this."""
+
+NEGATIVE = -0.05
+"""The same for other sensors, whose corrections differ."""
 
 JUST_ABOVE = 0.025
 """Reflectance by which the dark pixels may lie above what ESA adds, for it to be seen in them where no
@@ -72,6 +76,8 @@ class Radiometry:
     """Why, in words; kept in the cube's attributes."""
     level: str | None = None
     """"L1C" (top of atmosphere), "L2A" (surface), "true colour" (8 bits), or None where not known."""
+    looked: bool = False
+    """Whether a sample of the pixels looks like it."""
 
 
 def decide_radiometry(
@@ -133,8 +139,11 @@ def radiometry_of(
     middle
         The median of the band's numbers, which tells real numbers without a scale apart.
     """
-    header = header or Header(stated.types[0] if stated.types else "uint16")
-    composite = _is_true_colour(stated, header)
+    if header is None:
+        eight_bits = stated.picture or set(stated.types) == {"uint8"}
+        other = stated.types[0] if stated.types else "uint16"
+        header = Header("uint8" if eight_bits else other)
+    composite = header.dtype == "uint8" and not _is_scaled(stated, header)
     level = TRUE_COLOUR if composite else stated.level
     scale = _scale(stated, header, composite, middle)
     if stated.own_offset is not None:
@@ -151,9 +160,11 @@ def radiometry_of(
     return Radiometry(scale, offset, reason, level)
 
 
-def decide_reflectance(stated: Stated, header: Header, known: Radiometry | None) -> Encoding:
+def decide_reflectance(
+    stated: Stated, header: Header, known: Radiometry | None, dark: float | None
+) -> Encoding:
     """Decide what a band's numbers mean, given the radiometry if it was decided before."""
-    found = known or radiometry_of(stated, header, None)
+    found = known or radiometry_of(stated, header, dark)
     validity = decide_validity("reflectance", stated, header)
     return Encoding(
         stated.name,
@@ -162,21 +173,20 @@ def decide_reflectance(stated: Stated, header: Header, known: Radiometry | None)
         found.scale,
         found.offset,
         found.reason,
-        looked=known is not None,
+        looked=found.looked,
     )
 
 
-def _is_true_colour(stated: Stated, header: Header) -> bool:
-    """Whether a band is part of an 8-bit picture, and not of data with a scale of their own."""
-    eight_bits = header.dtype == "uint8" or set(stated.types) == {"uint8"}
-    told = stated.own_scale is not None or scale_claims(stated, header) or _units(stated, header)
-    return (stated.picture or eight_bits) and not told
+def _is_scaled(stated: Stated, header: Header) -> bool:
+    """Whether anybody tells a scale: then 8 bits are no picture for the eye."""
+    own = stated.own_scale is not None
+    return own or bool(scale_claims(stated, header) or _units(stated, header))
 
 
 def _units(stated: Stated, header: Header) -> list[Claim]:
-    """What is said of the unit; counts are no statement."""
+    """What is said of the unit; counts are no statement, nor is the unit of a CRS's heights."""
     said = tuple((words, unit) for words, unit in stated.unit if unit.strip().lower() not in COUNTS)
-    file = "" if header.unit.strip().lower() in COUNTS else header.unit
+    file = "" if header.unit.strip().lower() in (*COUNTS, *METRES) else header.unit
     return unit_claims(
         Stated(name=stated.name, unit=said),
         Header(header.dtype, unit=file),
@@ -249,12 +259,15 @@ def _claims(stated: Stated, fields: Sentinel2, header: Header, step: float) -> l
     theirs = ADDED * own[0].value if own and not _real(header) else step
     claims = []
     for claim in offset_claims(stated, header):
-        if min(abs(claim.value), abs(claim.value + theirs)) > 0.01 * theirs:
+        known = (0.0, theirs, step) if stated.own_scale is not None else (0.0, theirs)
+        if min(abs(claim.value + value) for value in known) > 0.01 * min(theirs, step):
             raise SceneError(
                 f"Expected a usable offset on {stated.name}, got {claim}, neither 0 nor {-theirs:g}; "
                 "set cube.offset, as a number or by item id."
             )
-        claims.append(_Claim(f"{claim.words} is {claim.value:g}", claim.value < -theirs / 2))
+        claims.append(
+            _Claim(f"{claim.words} is {claim.value:g}", claim.value < -min(theirs, step) / 2)
+        )
     if fields.baseline is not None:
         applied = " (earthsearch:boa_offset_applied is false)" if fields.flag is False else ""
         words = f"processing baseline is {fields.baseline:05.2f}{applied}"
@@ -268,7 +281,7 @@ def _other_offset(
     """Offset of another sensor's band, as item and file say."""
     said = agreed("offset", stated, offset_claims(stated, header), "cube.offset")
     offset = 0.0 if said is None else said
-    if dark is not None and _clearly_negative(dark, scale, offset):
+    if dark is not None and dark * scale + offset < NEGATIVE:
         raise SceneError(
             f"Expected a usable offset on {stated.name}, got {offset:g}, which means reflectance "
             f"{dark * scale + offset:.3f} for dark pixels at DN {_plain(dark)}; set cube.offset, as a number "

@@ -38,6 +38,8 @@ def state_band(item: pystac.Item, band: Band, kind: Kind, settings: CubeSettings
         )
     optical = kind == "reflectance"
     offset = _own(settings.offset, item) if optical else None
+    if elevation:
+        offset = _own(settings.elevation_offset, item)
     nodata = _own(settings.elevation_nodata if elevation else settings.nodata, item)
     asset = item.assets[band.key]
     key, roles = band.key.upper(), asset.roles or []
@@ -46,7 +48,7 @@ def state_band(item: pystac.Item, band: Band, kind: Kind, settings: CubeSettings
         name=f"asset {band.key} of item {item.id}",
         item=item.id,
         scale=_numbers(item, band, "scale", scale, setting),
-        offset=_numbers(item, band, "offset", offset, "cube.offset" if optical else setting),
+        offset=_numbers(item, band, "offset", offset, setting.replace("scale", "offset")),
         nodata=_numbers(item, band, "nodata", nodata, setting.replace("scale", "nodata")),
         unit=tuple((words, str(unit)) for words, unit in _stated(item, band, "unit", "unit")),
         types=tuple(str(said) for _, said in _stated(item, band, "data_type", "data_type")),

@@ -47,6 +47,8 @@ class Source:
     known: Radiometry | None = None
     """How its numbers become reflectance, where file and pixels were looked at; else it is decided by what
     is stated and the file's header when the file is opened."""
+    dark: float | None = None
+    """Number of the item's dark pixels, where other bands were looked at."""
 
 
 def overlaps(one: Bounds, other: Bounds) -> bool:
@@ -104,7 +106,9 @@ class AssetReader:
     def _read(self, place: Place, file: rasterio.DatasetReader) -> npt.NDArray[Any]:
         source = self.source
         check_band(file, source.href, source.band)
-        return read_onto(file, source.band, place, self.recipe, source.stated, source.known)
+        return read_onto(
+            file, source.band, place, self.recipe, source.stated, source.known, source.dark
+        )
 
     def close(self) -> None:
         """Nothing: files are kept open, and closed, by `lscube.cube.opening`."""

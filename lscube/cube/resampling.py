@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+import pyproj
 import rasterio
 from rasterio.enums import Resampling
 from rasterio.windows import Window
@@ -36,6 +38,7 @@ def read_onto(
     recipe: Recipe,
     stated: Stated = NOTHING_STATED,
     known: Radiometry | None = None,
+    dark: float | None = None,
 ) -> Pixels:
     """Read one band onto a place, as values.
 
@@ -52,6 +55,8 @@ def read_onto(
         What item and settings say about the band.
     known
         Its radiometry, where that is decided.
+    dark
+        Else the number of the item's dark pixels, if it was looked at.
 
     Returns
     -------
@@ -64,15 +69,19 @@ def read_onto(
     SceneError
         What its numbers mean cannot be decided, or cannot be so.
     SourceError
-        The file has no CRS.
+        The file has no CRS, or pixels without extent.
     """
-    encoding = decide(recipe.kind, stated, header_of(source, band), known)
+    encoding = decide(recipe.kind, stated, header_of(source, band), known, dark)
 
     def read(window: Window) -> Pixels:
         return read_values(source, band, window, encoding)
 
     if source.crs is None:
         raise SourceError(f"Expected a CRS in {stated.name}, found none; georeference the file.")
+    if source.transform.is_degenerate:
+        raise SourceError(
+            f"Expected pixels with some extent in {stated.name}, found none; georeference the file."
+        )
     values = _placed(source, read, place, recipe)
     if encoding.saturated is not None:
         values[values > SATURATED_VALUE / 1e10] = np.inf
@@ -125,13 +134,21 @@ class _Axis:
 def _offsets(source: rasterio.DatasetReader, place: Place) -> tuple[_Axis, _Axis] | None:
     """Rows and columns of the place in the file, where both are aligned in one CRS."""
     theirs, ours = source.transform, place.transform
-    if source.crs.to_epsg() != place.epsg or theirs.b or theirs.d:
+    if theirs.b or theirs.d or _horizontal(source.crs.to_wkt()) != place.epsg:
         return None
     rows, columns = place.shape
     return (
         _axis(ours.f, ours.e, rows, theirs.f, theirs.e, source.height, down=-1),
         _axis(ours.c, ours.a, columns, theirs.c, theirs.a, source.width, down=1),
     )
+
+
+@lru_cache(maxsize=64)
+def _horizontal(wkt: str) -> int | None:
+    """EPSG code of a CRS, or of its horizontal part where it has heights as well."""
+    crs = pyproj.CRS.from_wkt(wkt)
+    code: int | None = (crs.sub_crs_list[0] if crs.is_compound else crs).to_epsg()
+    return code
 
 
 def _axis(

@@ -151,6 +151,11 @@ def _classify(scene: Scene, grid: GeoBox, plan: SidePlan) -> Bits:
         image[:, np.isnan(image).any(axis=0)] = np.nan
         np.minimum(image, BEYOND, out=image)
         reason = reason | run_cloud_mask(plan.cloud_mask, image)
+        if scene.classification is None:
+            rows, columns = grid.shape
+            own = image[:, halo : halo + rows, halo : halo + columns]
+            # Another tile of the pass may know.
+            reason[np.isnan(own).any(axis=0)] = Reason.NO_DATA
     reason[~_covered(scene, grid)] = Reason.NO_DATA
     return reason
 

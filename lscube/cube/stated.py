@@ -64,7 +64,7 @@ class Stated:
     own_scale: float | None = None
     """Settings decide: `cube.scale`, `cube.elevation_scale`."""
     own_offset: float | None = None
-    """Settings decide: `cube.offset`."""
+    """Settings decide: `cube.offset`, `cube.elevation_offset`."""
     own_nodata: float | None = None
     """Settings decide: `cube.nodata`, `cube.elevation_nodata`."""
 
@@ -89,28 +89,31 @@ class Header:
     """Whether an internal mask or an alpha band tells which pixels are valid."""
     alpha: int | None = None
     """Number of the alpha band."""
+    palette: bool = False
+    """Whether numbers stand for colours of a table."""
 
 
 def header_of(source: rasterio.DatasetReader, band: int) -> Header:
     """What an open file says about a band (from 1)."""
     flags = source.mask_flag_enums[band - 1]
-    alpha = _alpha_of(source)
+    colours = _colours_of(source)
+    alpha = next((n for n, kind in enumerate(colours, 1) if kind == ColorInterp.alpha), None)
     scale, offset = float(source.scales[band - 1]), float(source.offsets[band - 1])
     return Header(
         dtype=str(source.dtypes[band - 1]),
         nodata=None if source.nodatavals[band - 1] is None else float(source.nodatavals[band - 1]),
-        scale=None if scale in (0.0, 1.0) else scale,
+        scale=None if scale == 1.0 else scale,
         offset=None if offset == 0.0 else offset,
         unit=str(source.units[band - 1] or ""),
         masked=alpha is not None or MaskFlags.per_dataset in flags,
         alpha=alpha,
+        palette=colours[band - 1] == ColorInterp.palette,
     )
 
 
-def _alpha_of(source: rasterio.DatasetReader) -> int | None:
+def _colours_of(source: rasterio.DatasetReader) -> tuple[ColorInterp, ...]:
     try:
-        colours = source.colorinterp
+        return tuple(source.colorinterp)
     except CPLE_BaseError:
         # An earlier failure of this thread, with another file, that GDAL tells only now.
-        colours = source.colorinterp
-    return next((n for n, kind in enumerate(colours, 1) if kind == ColorInterp.alpha), None)
+        return tuple(source.colorinterp)

@@ -26,6 +26,17 @@ Masked = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
+class _AsOf:
+    """Opens a file as it is since a change: files are kept open by how they are opened."""
+
+    changed: int
+
+    def __call__(self, href: str) -> str:
+        """The address as it is."""
+        return href
+
+
+@dataclass(frozen=True)
 class UserMask:
     """A checked mask file; small enough to travel with every task, its pixels are read where needed."""
 
@@ -61,7 +72,9 @@ class UserMask:
             place = Place(self.epsg, grid.affine, (grid.shape[0], grid.shape[1]))
             stated = Stated(name=f"the mask {self.path}")
             values = read_from(
-                str(self.path), lambda source: read_onto(source, 1, place, MASK, stated), str
+                str(self.path),
+                lambda source: read_onto(source, 1, place, MASK, stated),
+                _AsOf(self.changed),
             )
             masked: Masked = values != 0
             return masked

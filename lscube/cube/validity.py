@@ -37,16 +37,23 @@ class Validity:
     """What the file says: its mask or alpha band counts as well."""
     reason: str
     """In words; kept in the cube's attributes."""
+    advice: str = "mend the item"
+    """What to do where a contested number occurs."""
 
 
-def check_type(stated: Stated, header: Header) -> None:
+def check_type(kind: Kind, stated: Stated, header: Header) -> None:
     """Refuse numbers that cannot be read.
 
     Raises
     ------
     SceneError
-        They are complex, or of a type unknown here.
+        They are complex, of a type unknown here, or stand for colours of a table.
     """
+    if header.palette and kind in ("reflectance", "elevation"):
+        raise SceneError(
+            f"Expected numbers that are measured in {stated.name}, found a palette of colours; convert the "
+            "file to red, green and blue, or leave the item out."
+        )
     if header.dtype not in TYPES:
         raise SceneError(
             f"Expected whole or real numbers in {stated.name}, found the type {header.dtype}; "
@@ -60,20 +67,26 @@ def decide_validity(kind: Kind, stated: Stated, header: Header) -> Validity:
     The settings decide where they speak. Otherwise all that file and item call no data is none, and
     what the file's mask or alpha band leaves out; a number outside the type's range cannot occur and
     counts as not said. If nobody says anything: 0 for reflectance and classes, -32768 for a surface
-    model. 0 is no data in Sentinel-2's unsigned digital numbers whatever else is said (ESA's
+    model. 0 is no data in Sentinel-2's digital numbers whatever else is said (ESA's
     `SPECIAL_VALUE_TEXT NODATA`).
 
     Raises
     ------
     SceneError
-        The type cannot be read.
+        The type cannot be read, or a setting names a number that it has not.
     """
-    check_type(stated, header)
+    check_type(kind, stated, header)
+    setting = "cube.elevation_nodata" if kind == "elevation" else "cube.nodata"
+    zero = _zero_is_none(kind, stated, header)
     if stated.own_nodata is not None:
-        setting = "cube.elevation_nodata" if kind == "elevation" else "cube.nodata"
         own = Claim(f"{setting} decides, no data is", stated.own_nodata)
-        found = _distinct(claim.value for claim in _possible([own], header))
-        return Validity(found, (), header, str(own))
+        possible = [claim.value for claim in _possible([own], header)]
+        if not possible:
+            raise SceneError(
+                f"Expected {setting} to be a number that {header.dtype} can hold, for {stated.name}, got "
+                f"{stated.own_nodata:g}; correct it, as a number or by item id."
+            )
+        return Validity(_distinct((*possible, *zero)), (), header, str(own))
     file = [] if header.nodata is None else [Claim("the file's nodata", header.nodata)]
     theirs, ours = _possible(file, header), _possible(stated.nodata, header)
     claims = [*theirs, *ours]
@@ -87,15 +100,18 @@ def decide_validity(kind: Kind, stated: Stated, header: Header) -> Validity:
         values, words = _distinct(c.value for c in _possible([usual], header)), str(usual)
     elif kind == "mask" and not words:
         words = "not 0 is masked"
-    if kind == "reflectance" and stated.sentinel2 and header.dtype in ("uint16", "uint8"):
-        unmasked = header.dtype == "uint16" or not header.masked
-        values = _distinct((*values, 0.0)) if unmasked else values
-    return Validity(
-        tuple(v for v in values if v not in [number for number, _ in contested]),
-        contested,
-        header,
-        words,
-    )
+    doubtful = [number for number, _ in contested]
+    known = tuple(v for v in _distinct((*values, *zero)) if v not in doubtful)
+    measured = kind in ("reflectance", "elevation")
+    advice = f"set {setting}, as a number or by item id" if measured else "mend the item"
+    return Validity(known, contested, header, words, advice)
+
+
+def _zero_is_none(kind: Kind, stated: Stated, header: Header) -> tuple[float, ...]:
+    """0 where it is no data whatever is said: in Sentinel-2's digital numbers, in pictures without a mask."""
+    if kind != "reflectance" or stated.sentinel2 is None:
+        return ()
+    return () if header.dtype == "uint8" and header.masked else (0.0,)
 
 
 def _possible(claims: Iterable[Claim], header: Header) -> list[Claim]:

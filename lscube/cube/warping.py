@@ -22,8 +22,11 @@ Pixels = npt.NDArray[Any]
 Read = Callable[[Window], Pixels]
 """Reads values of a window of the file, in the recipe's type."""
 
-WARP_BLOCK = (512, 512)
-"""Rows and columns that are warped at once."""
+WARP_BLOCK = 512
+"""Rows and columns that are warped at once; fewer of files that are finer than `FINE`."""
+
+FINE = 4.0
+"""Pixels of a file in one of the grid, from which on blocks are smaller: each is read as a whole."""
 
 TOLERANCE = 0.01
 """Pixels by which places may be off; GDAL's own 0.125 moves textured images visibly, and is no faster."""
@@ -32,7 +35,7 @@ TOLERANCE = 0.01
 def warped(source: rasterio.DatasetReader, read: Read, place: Place, recipe: Recipe) -> Pixels:
     """Through GDAL's warper, block by block of a fixed lattice."""
     out = np.full(place.shape, recipe.fill, recipe.dtype)
-    for block, part, cut in _blocks(place):
+    for block, part, cut in _blocks(place, _edge(source, place)):
         window = _source_window(source, block, recipe)
         if window is None:
             continue
@@ -80,27 +83,38 @@ def _warp(values: Pixels, crs: CRS, placed: Affine, block: Place, recipe: Recipe
 Slices = tuple[slice, slice]
 
 
-def _blocks(place: Place) -> Iterator[tuple[Place, Slices, Slices]]:
+def _blocks(place: Place, edge: int) -> Iterator[tuple[Place, Slices, Slices]]:
     """Blocks of the lattice that reach a place, each with its part of the place and of the block."""
     step = place.transform.a
     # Whole pixels: a grid that was moved by a fraction has a lattice of its own.
     column = math.floor(round(place.transform.c / step, 6))
     row = math.floor(round(-place.transform.f / step, 6))
-    for y in _starts(row, place.shape[0], WARP_BLOCK[0]):
-        for x in _starts(column, place.shape[1], WARP_BLOCK[1]):
-            corner = Affine.translation(x - column, y - row)
+    # From whole numbers alone, so that every window has the same block to the last bit.
+    east = round(place.transform.c - column * step, 6)
+    north = round(place.transform.f + row * step, 6)
+    for y in _starts(row, place.shape[0], edge):
+        for x in _starts(column, place.shape[1], edge):
             down, across = (
                 slice(max(start, 0), min(start + size, length))
                 for start, size, length in zip(
-                    (y - row, x - column), WARP_BLOCK, place.shape, strict=True
+                    (y - row, x - column), (edge, edge), place.shape, strict=True
                 )
             )
             cut = (
                 slice(down.start - (y - row), down.stop - (y - row)),
                 slice(across.start - (x - column), across.stop - (x - column)),
             )
-            block = Place(place.epsg, place.transform @ corner, WARP_BLOCK)
+            corner = Affine(step, 0, x * step + east, 0, -step, north - y * step)
+            block = Place(place.epsg, corner, (edge, edge))
             yield block, (down, across), cut
+
+
+def _edge(source: rasterio.DatasetReader, place: Place) -> int:
+    """Edge of the blocks of one file: the same for all windows of a grid."""
+    pixel = math.sqrt(abs(source.transform.determinant))
+    metres = pixel * (111_320.0 if source.crs.is_geographic else source.crs.linear_units_factor[1])
+    finer = place.transform.a / metres / FINE
+    return max(32, WARP_BLOCK >> max(0, math.ceil(math.log2(finer)))) if finer > 1 else WARP_BLOCK
 
 
 def _starts(first: int, count: int, size: int) -> range:

@@ -53,8 +53,9 @@ class TrainedEvent(_Frozen):
 class Evaluation(_Frozen):
     """Scores of one question, at the card's threshold."""
 
-    scores: dict[str, float]
-    """MCC, F1, precision, recall; `calibration_error`, the expected one once calibrated."""
+    scores: dict[str, float | None]
+    """MCC, F1, precision (None where nothing was called a landslide), recall; `calibration_error`, the
+    expected one once calibrated."""
     intervals: dict[str, tuple[float, float]] = {}
     """2.5th and 97.5th percentile of each, over resampled chips or blocks."""
     pixels: int = Field(0, ge=0)

@@ -188,8 +188,8 @@ def _of_pixels(source: Any) -> dict[str, Any]:
             source,
             index=0,
             radiometry=tuple(replace(known, reason="") for known in source.radiometry),
-            bands=tuple(replace(band, known=None) for band in source.bands),
-            mask_bands=tuple(replace(band, known=None) for band in source.mask_bands),
+            bands=tuple(replace(band, known=None, dark=None) for band in source.bands),
+            mask_bands=tuple(replace(band, known=None, dark=None) for band in source.mask_bands),
         )
     )
 

@@ -143,6 +143,8 @@ class CubeSettings(Settings):
     silent or contradict each other."""
     elevation_scale: float | dict[str, float] | None = None
     """Metres per number of the surface model (0.1: decimetres, 0.3048: feet), as `scale`."""
+    elevation_offset: float | dict[str, float] | None = None
+    """Metres at number 0 of the surface model, as `offset`."""
     elevation_nodata: float | dict[str, float] | None = None
     """Number that is no data in the surface model, as `nodata`."""
     coregister: bool = False
