@@ -46,7 +46,7 @@ def pytest_configure(config):
         needs.THINGS += fast.THINGS
         starts_processes = config.getoption("numprocesses", None) is not None
         if hasattr(config, "workerinput") or not starts_processes:
-            fast.close()
+            fast.close(config.pluginmanager)
     config.addinivalue_line("markers", "needs(*things): skipped without any of `tests.needs`")
 
 

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import shutil
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -61,7 +62,9 @@ def require(*things: Thing) -> None:
 def module(name: str) -> Any:
     """Import a package of `PACKAGES`, or skip the test that runs or the module that is read."""
     require(PACKAGES[name])
-    return importlib.import_module(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of the package itself
+        return importlib.import_module(name)
 
 
 def _database(look: Callable[[], object]) -> Callable[[], str | None]:
