@@ -89,7 +89,7 @@ DEPTHS: dict[Depth, Callable[[], AbstractContextManager[None]]] = {
 
 
 def save_tiny(
-    folder: Path, bands: tuple[str, ...] = RGB, seed: int = 0, depth: Depth = "shallow"
+    folder: Path, bands: tuple[str, ...] = RGB, seed: int = 0, depth: Depth = "plain"
 ) -> LoadedModel:
     """Save an untrained network whose probabilities differ from place to place."""
     folder.mkdir(parents=True)

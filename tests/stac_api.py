@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import count
 from threading import Event, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.servers.quiet import QuietServer
 
 PAGE = 1
 CONFORMS = [
@@ -160,7 +162,7 @@ def serve(
         "method": method,
         "endless": endless,
     }
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("OneHandler", (Handler,), parts))
+    server = QuietServer(("127.0.0.1", 0), type("OneHandler", (Handler,), parts))
     server.daemon_threads = False  # so that closing waits for the last answer
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -75,7 +75,7 @@ def changed(**design):
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "untrained"
-    save_tiny(folder, depth="plain")
+    save_tiny(folder)
     return folder
 
 
@@ -478,7 +478,7 @@ class TestRun:
         shutil.copytree(ran[0], copy)
         shutil.rmtree(copy / "models" / "M_10_B")
         other = tmp_path / "other"
-        save_tiny(other, seed=1, depth="plain")
+        save_tiny(other, seed=1)
         run_experiment(experiment, copy, twins, Execution(fit=Fit(other)))
         sha256 = read_card(copy / "models" / "M_10_B").sha256
         assert sha256 != read_card(untrained).sha256

@@ -32,7 +32,7 @@ def given(folder) -> dict[str, Any]:
     """Parameters for a small event, and a narrow network that is not trained yet."""
     event = simulate_event(folder / "scenes", SMALL)
     job = demo_job(event, SMALL)
-    save_tiny(folder / "model", depth="plain")
+    save_tiny(folder / "model")
     return {
         **FIRST.parameters,
         **SMALL_EVENT,

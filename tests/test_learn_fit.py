@@ -112,11 +112,19 @@ class Cut(Exception):
     """Stands for whatever ends a process."""
 
 
+FALLING = {"epochs": 9, "plateau": 1, "patience": 3, "learning_rate": 0.05}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(sides):
+    return run(sides, changes=FALLING)
+
+
 @pytest.mark.parametrize("after", [1, 3, 4])
-def test_an_interrupted_training_goes_on_to_the_same_result(sides, tmp_path, after):
+def test_an_interrupted_training_goes_on_to_the_same_result(sides, uninterrupted, tmp_path, after):
     """With a falling rate and an early stop, whose counters have to survive."""
-    changes = {"epochs": 9, "plateau": 1, "patience": 3, "learning_rate": 0.05}
-    whole, history = run(sides, changes=changes)
+    changes = FALLING
+    whole, history = uninterrupted
     assert len({row["learning_rate"] for row in history}) > 1
     path = tmp_path / "state.npz"
 

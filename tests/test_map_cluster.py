@@ -94,7 +94,7 @@ def test_each_process_opens_the_model_once_and_the_graph_does_not_hold_it(
     """By the command line, on two workers with two threads each."""
     made = cluster()
     scenes, grid = job(folder)
-    model = save_tiny(tmp_path / "tiny", depth="plain")
+    model = save_tiny(tmp_path / "tiny")
     map_region(scenes, grid, model, tmp_path / "here.zarr", settings=SETTINGS)
     words = ["--source", str(folder / "items.json"), "--event-time", EVENT_TIME]
     words += ["--aoi", ",".join(map(str, inner_area())), "--event", "e"]

@@ -29,7 +29,7 @@ SINGLE = PredictSettings(core=32, margin=16, chunk_cores=1, shard_chunks=1, regi
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny", depth="shallow")
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_a_finished_map_is_not_computed_again(scenes, grid, model, folder, tmp_p
 def test_another_runs_store_is_refused_with_both_values(scenes, grid, model, tmp_path):
     store = tmp_path / "map.zarr"
     map_region(scenes, grid, model, store, settings=SMALL)
-    other = save_tiny(tmp_path / "other", seed=1)
+    other = save_tiny(tmp_path / "other", seed=1, depth="shallow")
     words = rf"model.sha256 there is \['{model.card.sha256}'\], here \['{other.card.sha256}'\]"
     with pytest.raises(StoreError, match=words):
         map_region(scenes, grid, other, store, settings=SMALL)

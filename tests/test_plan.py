@@ -183,7 +183,7 @@ def test_windows_outside_the_area_or_the_scenes_are_not_counted(folder):
 
 
 def test_the_command_measures_this_machine(tmp_path, folder, capsys):
-    model = save_tiny(tmp_path / "tiny", depth="plain")
+    model = save_tiny(tmp_path / "tiny")
     words = ["plan", "--source", str(folder / "items.json"), "--event-time", EVENT_TIME]
     words += ["--aoi", ",".join(map(str, degrees(EXTENT))), "--model", str(model.folder)]
     words += ["--set", "predict.core=96", "--set", "predict.margin=16", "--workers", "3"]

@@ -346,11 +346,16 @@ def test_the_command_line(servers, tmp_path, capsys):
     assert_as_written(read_cube(store).load())
 
 
-def test_the_servers_can_be_started_by_hand(servers, folder):
+def test_the_servers_can_be_started_by_hand(servers, folder, tmp_path):
     """As the README tells contributors; Ctrl-C ends them."""
     command = [sys.executable, "-m", "tests.servers", str(folder)]
     root = Path(__file__).parents[1]
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(
+            command, cwd=root, stdout=subprocess.PIPE, stderr=log, text=True
+        ) as process,
+    ):
         try:
             first = process.stdout.readline()
             api = re.search(r"http://[\d.:]+", first)[0]
@@ -359,6 +364,7 @@ def test_the_servers_can_be_started_by_hand(servers, folder):
         finally:
             process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
+    assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 # Signing

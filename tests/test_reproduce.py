@@ -3,7 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Thread
 
@@ -26,6 +26,7 @@ from lscube.products.reproduce import (
     read_run,
 )
 from tests.publishing import NOW, load_stand_in, make_map, save_stand_in, write_event
+from tests.servers.quiet import QuietServer
 
 BANDS = ("red", "green", "blue")
 
@@ -243,14 +244,14 @@ def test_servers_are_asked_for_etags_and_dead_ones_only_once():
             pass
 
     ask = Etags(timeout=5)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with QuietServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
         assert ask(f"{address}/a.tif") == '"of /a.tif"'
         assert ask(f"{address}/gone.tif") is None
         server.shutdown()
     assert ask(f"{address}/b.tif") is None
-    with ThreadingHTTPServer(("127.0.0.1", server.server_port), Handler) as server:
+    with QuietServer(("127.0.0.1", server.server_port), Handler) as server:
         assert ask(f"{address}/a.tif") is None
     assert asked == ["/a.tif", "/gone.tif"]
 

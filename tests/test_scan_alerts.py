@@ -6,7 +6,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Thread
 from xml.etree import ElementTree
@@ -35,6 +35,7 @@ from tests.scanning import (
     write_event,
 )
 from tests.scanning import settings_of as settings_in
+from tests.servers.quiet import QuietServer
 
 SECRET = b"between the two of us"
 NOW = datetime(2018, 10, 5, tzinfo=UTC)
@@ -122,7 +123,7 @@ class Receiver(BaseHTTPRequestHandler):
 @contextmanager
 def receiver(*answers: int):
     """A server that answers with these statuses, then takes all; gives address and what it got."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    server = QuietServer(("127.0.0.1", 0), Receiver)
     server.got, server.answers = [], list(answers)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -10,13 +10,14 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
 from functools import partial
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from RangeHTTPServer import RangeRequestHandler
+
+from tests.servers.quiet import QuietServer
 
 READY, TOKEN, COUNTS = "/-/ready", "/-/token", "/-/counts"
 """Addresses that are not files: an empty answer, a new token, what was counted."""
@@ -175,7 +176,7 @@ def from_text(text: str) -> Behaviour:
 def main(host: str, port: str, folder: str, behaviour: str) -> None:
     """Serve a folder until the process is ended."""
     handler = partial(Handler, directory=folder, clerk=Clerk(from_text(behaviour)))
-    ThreadingHTTPServer((host, int(port)), handler).serve_forever()
+    QuietServer((host, int(port)), handler).serve_forever()
 
 
 if __name__ == "__main__":
