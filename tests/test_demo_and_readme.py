@@ -17,6 +17,7 @@ from lscube.demo import MARK, PRODUCTS, demo_job, run_demo
 from lscube.errors import StoreError
 from lscube.products.inventory import ATTRIBUTES
 from lscube.simulate import SimulationSettings
+from tests.needs import LIBRARIES, needs
 from tests.networks import plain
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +40,7 @@ def demo(tmp_path_factory) -> Path:
     return folder / "demo"
 
 
+@needs(LIBRARIES)
 def test_the_demo_leaves_what_it_says(demo):
     assert sorted(path.name for path in demo.iterdir()) == sorted([*PRODUCTS, MARK])
     scores = json.loads((demo / "scores.json").read_text())
@@ -55,6 +57,7 @@ def test_the_demo_leaves_what_it_says(demo):
     assert float(known.sum() / inside.sum()) > 0.4
 
 
+@needs(LIBRARIES)
 def test_the_demo_hands_over_what_others_open(demo):
     frame = geopandas.read_file(demo / "landslides.gpkg")
     assert set(ATTRIBUTES) <= set(frame.columns)
@@ -91,6 +94,7 @@ def scaled(job: str) -> str:
     return job
 
 
+@needs(LIBRARIES)
 def test_commands_of_the_readme(demo, monkeypatch, capsys):
     """Each is run as it stands, in the order of the text, with a job of the small event."""
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)

@@ -6,11 +6,11 @@ from xml.etree import ElementTree
 from lscube.mapping import open_map
 from lscube.scan.alerts.feed import ATOM
 from lscube.scan.state import SqliteState
-from tests.needs import POSTGIS, POSTGRES, needs
+from tests.needs import LIBRARIES, POSTGIS, POSTGRES, needs
 from tests.replay import play, staged
 
 
-@needs(POSTGRES, POSTGIS)
+@needs(POSTGRES, POSTGIS, LIBRARIES)
 def test_an_event_of_the_past_is_mapped_as_its_scenes_arrive(tmp_path, capsys):
     with staged(tmp_path) as stage:
         assert play(stage, print) == [0, 0, 0]

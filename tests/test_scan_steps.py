@@ -20,6 +20,7 @@ from lscube.scan.running import one_each, scan_once
 from lscube.scan.status import status_lines
 from lscube.scan.versions import settings_digest
 from lscube.scan.world import World
+from tests.needs import LIBRARIES, needs
 from tests.scanning import (
     DAY,
     EVENT,
@@ -125,6 +126,7 @@ def test_an_event_becomes_a_map_that_improves_until_all_is_clear(
     assert scan_once(world).events[0].versions == 0
 
 
+@needs(LIBRARIES)
 def test_products_are_made_of_each_version(folder, catalogue, clock, tmp_path):
     catalogue.arrive("after-1")
     wanted = {"report": True, "publish": True, "inventory": "gpkg"}
