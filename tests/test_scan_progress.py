@@ -39,7 +39,7 @@ def folder(tmp_path_factory) -> Path:
         folder,
         [
             Scene("before", "2018-08-01T01:30:00Z", seen(1000)),
-            Scene("after-1", "2018-09-10T01:30:00Z", seen(2000, slice(116, None))),
+            Scene("after-1", "2018-09-10T01:30:00Z", seen(2300, slice(116, None))),
             Scene("after-2", "2018-09-20T01:30:00Z", seen(3000)),
             Scene("cloudy", "2018-09-25T01:30:00Z", seen(3500, slice(0, None))),
             Scene("surface", "2016-01-01T00:00:00Z", surface((60, 70)), "alos-dem", 30.0,
