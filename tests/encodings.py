@@ -15,7 +15,7 @@ from rasterio.enums import ColorInterp
 from rasterio.warp import transform_bounds
 from shapely.geometry import box, mapping
 
-from lscube.catalog import find_scenes
+from lscube.catalog import Scenes, find_scenes
 from lscube.cube import open_cube, prepare_reading
 from lscube.events import make_event
 from lscube.grid import read_area, snapped_grid
@@ -239,19 +239,24 @@ GRIDS = {
 }
 
 
+def scenes_in(items: Path) -> Scenes:
+    """The pair's scenes and surface model."""
+    west, south, east, north = transform_bounds(
+        f"EPSG:{EPSG}", "EPSG:4326", WEST, NORTH - 960, WEST + 960, NORTH
+    )
+    return find_scenes(
+        read_area((west, south, east, north)),
+        make_event("e", EVENT_TIME),
+        SourceSettings(catalogs=(items,), collections=("sentinel-2-l2a", "planet")),
+    )
+
+
 def cube_of(
     items: Path, route: str = "native", settings: CubeSettings | None = None, look: bool = True
 ) -> xr.Dataset:
     """The cube of a pair, in memory."""
     settings = settings or CubeSettings(dilation=0.0, terrain_shadow=False)
-    west, south, east, north = transform_bounds(
-        f"EPSG:{EPSG}", "EPSG:4326", WEST, NORTH - 960, WEST + 960, NORTH
-    )
-    scenes = find_scenes(
-        read_area((west, south, east, north)),
-        make_event("e", EVENT_TIME),
-        SourceSettings(catalogs=(items,), collections=("sentinel-2-l2a", "planet")),
-    )
+    scenes = scenes_in(items)
     grid = GRIDS[route]
     if not look:
         return open_cube(scenes, grid, settings).compute()

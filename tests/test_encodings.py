@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from lscube import terrain
+from lscube.cube import open_cube, prepare_reading
 from lscube.cube.masks import Reason
 from lscube.errors import SceneError
 from lscube.settings import CubeSettings
@@ -26,6 +27,7 @@ from tests.encodings import (
     cube_of,
     ground,
     reflectance,
+    scenes_in,
     write_pair,
 )
 from tests.scenes import EPSG, NORTH, WEST
@@ -85,6 +87,10 @@ OPTICAL = {
     "no data that the type has not": Encoding(item={"nodata": -9999}),
     "no data is not a number, in whole numbers": Encoding(item={"nodata": "nan"}),
     "no data on the band of STAC 1.1": Encoding(nodata=60000, validity="", asset={"nodata": 60000}),
+    "a picture by its role": Encoding(asset={"roles": ["data", "visual"]}),
+    "eight bits by item": Encoding(item={"data_type": "uint8"}),
+    "zeros, the file says NaN": Encoding("float32", 1.0, file={"nodata": NAN}),
+    "zeros, the file says -9999": Encoding("int16", file={"nodata": -9999}),
     "mask": Encoding(nodata=None, validity="mask"),
     "alpha": Encoding(nodata=None, validity="alpha"),
     "uint8 alpha": Encoding("uint8", 0.3 / 255, nodata=None, validity="alpha"),
@@ -294,6 +300,7 @@ REFUSED = {
         Encoding(item={"scale": 1e-4, "offset": -0.2}, **PLAIN),
         "which means reflectance",
     ),
+    "zeros that nobody calls no data": (Encoding(file={"nodata": 65535}, **PLAIN), "found just 0"),
     "complex numbers": (Encoding("complex64"), "found the type complex64"),
 }
 
@@ -331,6 +338,7 @@ REFUSED_SURFACES = {
         replace(GROUND, dtype="int16", scale=0.1, told="item", item={"unit": "dm"}),
         "one thing said twice",
     ),
+    "a negative scale": (replace(GROUND, file={"scale": -1.0}), "usable scale in the file"),
     "a unit that is none of length": (replace(GROUND, file={"unit": "hPa"}), "'hPa'"),
     "no data at odds": (
         replace(GROUND, dtype="int16", item={"nodata": 300}),
@@ -383,6 +391,27 @@ def test_settings_decide_where_files_and_items_are_wrong(tmp_path, wanted):
     same(cube, wanted["native"], optical, surface)
     assert "cube.elevation_scale decides" in cube.attrs["dsm_elevation"][0]
     assert "cube.nodata decides" in cube.attrs["pre_radiometry"][0]
+
+
+def test_another_no_data_makes_no_ground_of_zeros(tmp_path, wanted):
+    """0 is no data in Sentinel-2's digital numbers whatever a setting adds."""
+    own = CubeSettings(dilation=0.0, terrain_shadow=False, nodata=65535)
+    same(cube_of(write_pair(tmp_path), settings=own), wanted["native"])
+    own = CubeSettings(nodata=-9999)
+    with pytest.raises(SceneError, match="a number that uint16 can hold"):
+        cube_of(tmp_path / "items.json", settings=own)
+
+
+@pytest.mark.parametrize("lost", ["green", "blue"])
+def test_a_band_that_was_not_looked_at_shares_the_others_verdict(tmp_path, wanted, lost):
+    """Its item says that 1000 is added, the other bands' dark pixels that it is not."""
+    items = write_pair(tmp_path, Encoding(**NEW))
+    scenes, settings = scenes_in(items), CubeSettings(dilation=0.0, terrain_shadow=False)
+    reading = prepare_reading(scenes, GRIDS["native"], settings)
+    seen = {place: look for place, look in reading.seen.items() if f"/{lost}#" not in place}
+    partly = replace(reading, seen=seen)
+    cube = open_cube(scenes, GRIDS["native"], settings, reading=partly).compute()
+    same(cube, wanted["native"])
 
 
 def test_a_forgotten_offset_on_one_side_is_no_earthquake(tmp_path):
