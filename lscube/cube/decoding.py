@@ -86,18 +86,18 @@ def mask_of(
     band: int,
     window: Window | None,
     validity: Validity,
-    **size: Any,
+    shape: tuple[int, int] | None = None,
 ) -> Pixels | None:
-    """The file's mask (0: invalid) where it counts, else None."""
+    """The file's mask (0: invalid) where it counts, else None; of another shape, by the nearest pixels."""
     header = validity.header
     if not header.masked:
         return None
     # An alpha band tells for all bands, also where one of them has a no-data value of its own.
     found: Pixels
     if header.alpha is not None:
-        found = source.read(header.alpha, window=window, **size)
+        found = source.read(header.alpha, window=window, out_shape=shape)
     else:
-        found = source.read_masks(band, window=window, **size)
+        found = source.read_masks(band, window=window, out_shape=shape)
     return found
 
 

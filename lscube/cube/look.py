@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -208,11 +207,11 @@ def _look_at_band(file: rasterio.DatasetReader, number: int, stated: Stated) -> 
     header = header_of(file, number)
     validity = decide_validity("reflectance", stated, header)
     smaller = min(1.0, LONGEST / max(file.shape))
-    shape = tuple(max(1, round(size * smaller)) for size in file.shape)
+    rows, columns = (max(1, round(size * smaller)) for size in file.shape)
     # Nearest: no new mixture of pixels with no data, beyond those that the overview has.
-    size: dict[str, Any] = {"out_shape": shape, "resampling": Resampling.nearest}
-    pixels = file.read(number, **size)
-    mask = mask_of(file, number, None, validity, **size)
+    shape = (rows, columns)
+    pixels = file.read(number, out_shape=shape, resampling=Resampling.nearest)
+    mask = mask_of(file, number, None, validity, shape)
     gaps = gaps_of(pixels, mask, stated.name, validity)
     _check_zeros(pixels, gaps, stated)
     return Seen(header, percentiles(pixels, gaps))

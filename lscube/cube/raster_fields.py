@@ -8,6 +8,7 @@ on the band's entry in `bands`, else on the asset, else on the item
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import pystac
@@ -17,6 +18,9 @@ from lscube.catalog.items import is_sentinel2
 from lscube.cube.stated import Claim, Kind, Sentinel2, Stated
 from lscube.errors import SceneError
 from lscube.settings import CubeSettings
+
+ADDING_SINCE = datetime(2022, 1, 25, tzinfo=UTC)
+"""The day from which ESA produced with baseline 04.00, which adds 1000 to digital numbers."""
 
 Numbers = Literal["scale", "offset", "nodata"]
 
@@ -84,7 +88,7 @@ def _sentinel2(item: pystac.Item) -> Sentinel2 | None:
         return None
     value = str(item.properties.get("earthsearch:boa_offset_applied")).lower()
     flag = {"true": True, "false": False}.get(value)
-    return Sentinel2(flag, baseline_of(item), f"{item_time(item):%Y-%m-%d}" < "2022-01-25")
+    return Sentinel2(flag, baseline_of(item), item_time(item) < ADDING_SINCE)
 
 
 def _numbers(
