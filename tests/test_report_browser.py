@@ -103,11 +103,11 @@ class Visit:
 
     def eventually(self, check) -> None:
         """Wait until a check holds: a screen is drawn a little later than it is told to."""
-        for _ in range(600):
+        for _ in range(200):
             if check():
                 return
             self.page.wait_for_timeout(50)
-        raise AssertionError("what was checked did not come true within 30 s")
+        raise AssertionError("what was checked did not come true within 10 s")
 
     def middle(self, dx: float = 0.0, dy: float = 0.0) -> tuple[float, float]:
         box = self.page.locator("#stage").bounding_box()

@@ -189,13 +189,14 @@
     list();
     if (from === "list") show();
   }
-  // The list may be far below the map: what was chosen comes into view, and the focus with it.
+  // The list may be far below the map: what was chosen comes into view, and the focus with it. At once: a
+  // scroll that takes its time is ended wherever another one begins, and the card may then be out of sight.
   function show() {
     const card = byId("card"), stage = byId("stage");
     byId("card-back").hidden = false;
     card.focus({ preventScroll: true });
     const whole = stage.offsetHeight <= innerHeight ? stage : card;
-    whole.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
+    whole.scrollIntoView({ block: "nearest" });
   }
   function hide() {
     if (current >= 0) shapes[current].setStyle(plain);
@@ -209,7 +210,7 @@
     const back = document.querySelector(origin) ?? byId("list-section");
     origin = null;
     back.focus({ preventScroll: true });
-    back.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
+    back.scrollIntoView({ block: "nearest" });
   }
   for (const name of ["card-close", "card-back"]) byId(name).addEventListener("click", close);
   map.on("click", () => { origin = null; hide(); });
