@@ -18,8 +18,11 @@ from lscube.calibration import calibrate
 from lscube.catalog import Ask, Scenes, find_scenes, open_catalog
 from lscube.cluster import check_folder, on_a_worker
 from lscube.cube import (
+    REFERENCE,
+    Anchors,
     PairQuality,
     Reading,
+    bring_to_reference,
     measure_pair,
     open_cube,
     prepare_reading,
@@ -42,6 +45,7 @@ from lscube.learn import (
     fit_chips,
     held_out,
     make_labels,
+    read_card,
     read_chips,
 )
 from lscube.mapping import (
@@ -109,10 +113,22 @@ def reading_of(job: Job, scenes: Scenes, outside: Outside = OUTSIDE) -> Reading:
         return prepare_reading(scenes, grid_of(job, scenes), job.cube, outside.access)
 
 
-def cube_of(job: Job, scenes: Scenes | None = None) -> xr.Dataset:
-    """Open the job's cube; its dark pixels are looked at, all else is lazy."""
+def cube_of(job: Job, scenes: Scenes | None = None, reference: Anchors | None = None) -> xr.Dataset:
+    """Open the job's cube; its files are looked at, all else is lazy.
+
+    Parameters
+    ----------
+    job
+        The job.
+    scenes
+        Its scenes, where they are known.
+    reference
+        What each satellite pass is brought to; None: it keeps its reflectance.
+    """
     found = scenes or scenes_of(job)
-    return open_cube(found, grid_of(job, found), job.cube, reading=reading_of(job, found))
+    grid, reading = grid_of(job, found), reading_of(job, found)
+    reading = bring_to_reference(reading, found, grid, job.cube, reference)
+    return open_cube(found, grid, job.cube, reading=reading)
 
 
 def make_cube(job: Job, store: StrPath, client: Any = None) -> tuple[xr.Dataset, PairQuality, Lost]:
@@ -159,7 +175,10 @@ def train(
         return on_a_worker(client, folder, train, *parts)
     check_room(folder)
     settings = _common_settings(jobs)
-    events = [_training_event(job) for job in jobs]
+    reference = REFERENCE if settings.radiometry == "reference" else None
+    if parent is not None:
+        reference = read_card(parent).reference
+    events = [_training_event(job, reference) for job in jobs]
     with progress("reading"):
         return fit(events, folder, settings, parent=parent, say=tqdm.write)
 
@@ -182,10 +201,10 @@ def _common_settings(jobs: Sequence[Job]) -> TrainSettings:
     return jobs[0].train
 
 
-def _training_event(job: Job) -> TrainingEvent:
+def _training_event(job: Job, reference: Anchors | None) -> TrainingEvent:
     settings = _labels_of(job)
     scenes = scenes_of(job)
-    cube = cube_of(job, scenes)
+    cube = cube_of(job, scenes, reference)
     return TrainingEvent(
         id=job.event.id,
         cube=cube,

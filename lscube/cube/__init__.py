@@ -1,5 +1,7 @@
 """What the pixels say: items become a lazy Dataset of reflectance, elevation and reasons."""
 
+from lscube.cube.anchors import REFERENCE as REFERENCE
+from lscube.cube.anchors import Anchors as Anchors
 from lscube.cube.assemble import SIDES as SIDES
 from lscube.cube.assemble import open_cube as open_cube
 from lscube.cube.assemble import open_part as open_part
@@ -12,6 +14,7 @@ from lscube.cube.pair import measure_pair as measure_pair
 from lscube.cube.plan import Reading as Reading
 from lscube.cube.planned import CubePlan as CubePlan
 from lscube.cube.planned import plan_cube as plan_cube
+from lscube.cube.preparing import bring_to_reference as bring_to_reference
 from lscube.cube.preparing import prepare_reading as prepare_reading
 from lscube.cube.reading import Access as Access
 from lscube.cube.reading import Chunks as Chunks
@@ -21,13 +24,16 @@ from lscube.cube.store import read_cube as read_cube
 from lscube.cube.store import write_cube as write_cube
 
 __all__ = [
+    "REFERENCE",
     "SIDES",
     "Access",
+    "Anchors",
     "Chunks",
     "CloudMask",
     "CubePlan",
     "PairQuality",
     "Reading",
+    "bring_to_reference",
     "bytes_to_read",
     "describe_pair",
     "measure_pair",

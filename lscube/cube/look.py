@@ -31,7 +31,7 @@ from lscube.cube.reading import Access, check_band
 from lscube.cube.stated import Header, Kind, Stated, header_of
 from lscube.cube.validity import SATURATED, decide_validity
 from lscube.errors import SceneError, SourceError
-from lscube.grid import bounds_of, epsg_of
+from lscube.grid import Bounds, bounds_of, epsg_of
 from lscube.settings import CubeSettings
 
 LONGEST = 512
@@ -268,10 +268,21 @@ def _look_at_ground(
 
 def _middle(file: rasterio.DatasetReader, grid: GeoBox) -> Window | None:
     """At most `LONGEST` x `LONGEST` pixels of a file, in the middle of what it shares with a grid."""
+    shared = window_of(file, bounds_of(grid), epsg_of(grid))
+    if shared is None:
+        return None
+    width, height = (min(length, LONGEST) for length in (shared.width, shared.height))
+    left = shared.col_off + (shared.width - width) // 2
+    top = shared.row_off + (shared.height - height) // 2
+    return Window(left, top, width, height)
+
+
+def window_of(file: rasterio.DatasetReader, bounds: Bounds, epsg: int) -> Window | None:
+    """Whole pixels of a file that reach into some bounds; None where there are none."""
     if file.crs is None or file.transform.is_degenerate:
         return None  # reading will say so
-    bounds = transform_bounds(f"EPSG:{epsg_of(grid)}", file.crs, *bounds_of(grid))
-    corners = [~file.transform @ (x, y) for x in bounds[::2] for y in bounds[1::2]]
+    theirs = transform_bounds(f"EPSG:{epsg}", file.crs, *bounds)
+    corners = [~file.transform @ (x, y) for x in theirs[::2] for y in theirs[1::2]]
     spans = []
     for found, length in zip(zip(*corners, strict=True), (file.width, file.height), strict=True):
         if not np.isfinite(found).all():
@@ -279,8 +290,7 @@ def _middle(file: rasterio.DatasetReader, grid: GeoBox) -> Window | None:
         first, last = max(0, int(min(found))), min(length, int(max(found)) + 1)
         if first >= last:
             return None
-        spare = max(0, last - first - LONGEST) // 2
-        spans.append((first + spare, min(last, first + spare + LONGEST)))
+        spans.append((first, last))
     (left, right), (top, bottom) = spans
     return Window(left, top, right - left, bottom - top)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ from lscube.catalog import (
 )
 from lscube.catalog.fields import projection_of
 from lscube.catalog.items import cloudiness, extent_of, footprint
+from lscube.cube.anchors import Anchors, Line
 from lscube.cube.cloud_mask import CloudMask
 from lscube.cube.look import Looks, dark_of, place_of
 from lscube.cube.notes import note_of, sample_of
@@ -61,6 +63,10 @@ class Reading:
     what items, settings and headers say."""
     shift: tuple[float, float] = (0.0, 0.0)
     """Metres east and north by which the scenes after the event lie off those before."""
+    reference: Anchors | None = None
+    """What the scenes are brought to; None: they keep their reflectance."""
+    lines: Mapping[str, Line] = field(default_factory=dict)
+    """By satellite pass: what brings it there, from `lscube.cube.normalising`."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +141,8 @@ def describe_side(
     notes, samples = [], []
     for (item, bands), scene in zip(used, made, strict=True):
         key = find_classification(item, scenes.scl_asset)
-        notes.append(note_of(item, scene, bands, Band(key) if key else None, reading.seen))
+        note = note_of(item, scene, bands, Band(key) if key else None, reading.seen)
+        notes.append(note if scene.line is None else f"{note}; {scene.line.reason}")
         samples.append(sample_of(item, scene, bands, reading.seen))
     return Described(
         tuple(made),
@@ -187,6 +194,7 @@ def _scene(
         classification=classes,
         radiometry=radiometry,
         sun=_sun(lead, grid) if settings.terrain_shadow else None,
+        line=reading.lines.get(pass_of(item)),
     )
 
 

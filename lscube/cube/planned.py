@@ -10,6 +10,7 @@ from shapely.geometry.base import BaseGeometry
 
 from lscube.attributes import attributes
 from lscube.catalog import Scenes
+from lscube.cube.anchors import as_attributes
 from lscube.cube.notes import surface_notes
 from lscube.cube.plan import Described, Reading, describe_side, describe_surface
 from lscube.cube.plausible import check_jumps
@@ -80,6 +81,7 @@ class CubePlan:
             "dsm_items": [item.id for item in self.scenes.dsm],
             "dsm_elevation": list(self.elevation),
             "shift": list(self.reading.shift),
+            **({} if self.reading.reference is None else as_attributes(self.reading.reference)),
             "notes": list(self.scenes.notes),
         }
         return attributes(said)

@@ -8,11 +8,14 @@ from dataclasses import replace
 from odc.geo.geobox import GeoBox
 
 from lscube.catalog import Scenes
+from lscube.cube.anchors import Anchors
 from lscube.cube.assemble import open_cube
 from lscube.cube.cloud_mask import omni_cloud_mask
 from lscube.cube.look import look_at_scenes, look_at_surface
+from lscube.cube.normalising import measure_lines
 from lscube.cube.pair import measure_pair
 from lscube.cube.plan import DIRECT, Reading
+from lscube.cube.planned import plan_cube
 from lscube.cube.reading import Access
 from lscube.errors import SceneError
 from lscube.settings import CubeSettings
@@ -56,6 +59,51 @@ def prepare_reading(
             f"{'; '.join(quality.warnings)}; choose other scenes, or leave cube.coregister off."
         )
     return replace(reading, shift=(quality.shift_east, quality.shift_north))
+
+
+def bring_to_reference(
+    reading: Reading,
+    scenes: Scenes,
+    grid: GeoBox,
+    settings: CubeSettings,
+    reference: Anchors | None,
+) -> Reading:
+    """Measure what brings each satellite pass to a reference's radiometry.
+
+    Parameters
+    ----------
+    reading
+        From `prepare_reading`.
+    scenes, grid, settings
+        As `open_cube` will get them; the grid is the area's, whatever part is opened later.
+    reference
+        None: the scenes keep their reflectance.
+
+    Returns
+    -------
+    Reading
+        With `reference` and `lines`.
+
+    Raises
+    ------
+    SceneError
+        A band has no place in the reference.
+    """
+    plain = replace(reading, reference=None, lines={})
+    if reference is None:
+        return plain
+    unknown = [band for band in settings.bands if band not in reference.bands]
+    if unknown:
+        raise SceneError(
+            f"Expected bands whose usual values are known ({', '.join(reference.bands)}), got "
+            f"{', '.join(unknown)}, too; leave them out of cube.bands, or keep reflectance as it is "
+            '(radiometry = "reflectance").'
+        )
+    plan = plan_cube(scenes, grid, settings, plain)
+    both = [*plan.pre.scenes, *plan.post.scenes]
+    with_what = (settings.bands, settings.mask_classes, reading.access, reference)
+    lines = measure_lines(both, plan.surface, grid, *with_what)
+    return replace(plain, reference=reference, lines=lines)
 
 
 BY_ITEM = ("scale", "offset", "nodata", "elevation_scale", "elevation_offset", "elevation_nodata")

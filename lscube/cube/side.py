@@ -12,6 +12,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from lscube.catalog import Sun
+from lscube.cube.anchors import Line
 from lscube.cube.cloud_mask import CloudMask, run_cloud_mask
 from lscube.cube.composite import NONE, Look, Packed, compose
 from lscube.cube.masks import Reason, dilate, halo_of
@@ -52,6 +53,8 @@ class Scene:
     """How each band's numbers become reflectance, as far as it is decided before they are read."""
     sun: Sun | None
     """Position of the sun, if terrain shadow is wanted and it is known."""
+    line: Line | None = None
+    """What brings its reflectance to a reference's radiometry, where that is wanted."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,8 @@ def _look(scenes: Sequence[Scene], block: Block, plan: SidePlan) -> Look:
     for scene in scenes:
         try:
             found = _classify(scene, wide, plan)
-            mosaic.add(read_scene(scene.bands, REFLECTANCE, grid, plan.access))
+            image = read_scene(scene.bands, REFLECTANCE, grid, plan.access)
+            mosaic.add(image if scene.line is None else scene.line.applied(image))
         except SourceError as error:
             logger.warning("%s", error)
             mosaic.lose(scene)

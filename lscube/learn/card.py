@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lscube.cube.anchors import Anchors
 from lscube.errors import ModelError
 from lscube.files import read_text
 from lscube.markup import table
@@ -77,6 +78,8 @@ class Card(_Frozen):
     """Pixel size in metres; the slope was computed with it."""
     full_scale: float
     """Reflectance that a true-colour composite shows as 255."""
+    reference: Anchors | None = None
+    """Radiometry that its images were brought to (`lscube.cube.anchors`); None: reflectance as it is."""
     window: int
     """Edge of the training patches in pixels."""
     width: float

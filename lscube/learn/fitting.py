@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import odc.geo.xr  # noqa: F401  (gives a Dataset its `.odc`)
 import xarray as xr
 
+from lscube.cube.anchors import Anchors, reference_of
 from lscube.errors import InventoryError, ModelError
 from lscube.grid import resolution_of
 from lscube.learn.bundle import LoadedModel, check_room, load_model, save_model
@@ -63,6 +64,7 @@ class _Task:
     post_bands: tuple[str, ...]
     resolution: float
     settings: TrainSettings
+    reference: Anchors | None = None
 
 
 def fit(
@@ -115,7 +117,8 @@ def fit(
     from lscube.learn import backend  # noqa: F401  (before hours of reading: is Keras there?)
 
     settings = _like(parent, settings)
-    bands, resolution = _common(events)
+    bands, resolution, reference = _common(events)
+    _check_reference(parent, reference)
     chosen = settings.model_copy(
         update={
             name: (getattr(settings, name) or bands) if branch in settings.branches else None
@@ -143,6 +146,7 @@ def fit(
         chosen.post_bands or (),
         resolution,
         chosen,
+        reference,
     )
     return _run(task, work, folder, parent, say)
 
@@ -221,8 +225,8 @@ def _like(parent: Path | None, settings: TrainSettings) -> TrainSettings:
     return settings.model_copy(update=new)
 
 
-def _common(events: Sequence[TrainingEvent]) -> tuple[tuple[str, ...], float]:
-    """Bands and resolution that all events have."""
+def _common(events: Sequence[TrainingEvent]) -> tuple[tuple[str, ...], float, Anchors | None]:
+    """Bands, resolution and radiometry that all events have."""
     found = {
         event.id: (
             tuple(str(band) for band in event.cube["band"].values),
@@ -236,7 +240,28 @@ def _common(events: Sequence[TrainingEvent]) -> tuple[tuple[str, ...], float]:
             "Expected events with different names, the same bands and the same resolution, got "
             f"{len(events)}: {told}; set [event] id, [cube] bands and [area] resolution."
         )
-    return next(iter(found.values()))
+    references = {event.id: reference_of(event.cube.attrs) for event in events}
+    if len(set(references.values())) != 1:
+        told = ", ".join(
+            f"{name}: {'no' if r is None else 'yes'}" for name, r in references.items()
+        )
+        raise InventoryError(
+            "Expected cubes that were all brought to one reference's radiometry, or none of them, got "
+            f"{told}; open them alike."
+        )
+    bands, resolution = next(iter(found.values()))
+    return bands, resolution, references[events[0].id]
+
+
+def _check_reference(parent: Path | None, reference: Anchors | None) -> None:
+    """Refuse to go on from a model that has learnt from another radiometry."""
+    if parent is None or (theirs := load_model(parent).card.reference) == reference:
+        return
+    wanted = "reflectance as it is" if theirs is None else "the radiometry in its card (reference)"
+    raise ModelError(
+        f"Expected cubes with {wanted}, as {parent.name} has learnt from, got others; open the cubes so, or "
+        "begin from another model."
+    )
 
 
 def _check_bands(settings: TrainSettings, bands: tuple[str, ...]) -> None:
@@ -268,7 +293,9 @@ def _plan(
 ) -> Manifest:
     """All that determines a training's result; how many epochs it may take can change."""
     return {
-        "train": settings.model_dump(mode="json", exclude={"epochs", "memory", "area"}),
+        "train": settings.model_dump(
+            mode="json", exclude={"epochs", "memory", "area", "radiometry"}
+        ),
         "resolution": resolution,
         "parent": load_model(parent).card.sha256 if parent else "",
         "events": dict(enumerate(events)),
@@ -284,6 +311,8 @@ def _describe(event: TrainingEvent) -> Manifest:
         "labels": _digest(event.labels.values),
         "split": event.split.model_dump(mode="json"),
         "area": event.area,
+        # Only where there is one: trainings of before can be gone on with.
+        **({} if (brought := reference_of(event.cube.attrs)) is None else {"to": asdict(brought)}),
     }
 
 
@@ -416,6 +445,7 @@ def _card(
         post_bands=task.post_bands,
         resolution=task.resolution,
         full_scale=FULL_SCALE,
+        reference=task.reference,
         window=task.settings.window,
         width=task.settings.width,
         settings=task.settings,

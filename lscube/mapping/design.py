@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from odc.geo.geobox import GeoBox
 
 from lscube.catalog import Scenes
-from lscube.cube import CubePlan, Reading, plan_cube, prepare_reading
+from lscube.cube import CubePlan, Reading, bring_to_reference, plan_cube, prepare_reading
 from lscube.errors import ModelError
 from lscube.grid import resolution_of
 from lscube.learn import LoadedModel, check_cube
@@ -54,6 +54,8 @@ def design_map(
     models = [replace(one, engine=engine, policy=policy) for one in models]
     layout = make_layout(grid, settings)
     reading = reading or prepare_reading(scenes, grid, cube)
+    reference = models[0].card.reference if settings.radiometry == "reference" else None
+    reading = bring_to_reference(reading, scenes, grid, cube, reference)
     plan = plan_cube(scenes, layout.lattice.padded(layout.cores), cube, reading)
     manifest = make_manifest(plan, layout, models, settings)
     return Design(
@@ -82,7 +84,7 @@ def _check_models(
     first = models[0].card
     for model in models:
         check_cube(model.card, cube.bands, resolution_of(grid))
-        for name in ("branches", "pre_bands", "post_bands"):
+        for name in ("branches", "pre_bands", "post_bands", "reference"):
             ours, theirs = getattr(model.card, name), getattr(first, name)
             if ours != theirs:
                 raise ModelError(

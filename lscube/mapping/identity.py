@@ -31,7 +31,7 @@ _MASKS = ("mask", "pre_mask", "post_mask")
 
 _CUTS = {
     *("core", "margin", "mode", "engine", "precision"),
-    *("chunk_cores", "shard_chunks", "region_shards", "without"),
+    *("chunk_cores", "shard_chunks", "region_shards", "without", "radiometry"),
 }
 """Settings that stand in the manifest as what they come to."""
 
@@ -75,6 +75,8 @@ def make_manifest(
         "radiometry": [*plan.pre.notes, *plan.post.notes],
         "elevation": list(plan.elevation),
         "shift": list(plan.reading.shift),
+        # Only where there is one: as for `without`.
+        **({} if plan.reading.reference is None else {"reference": asdict(plan.reading.reference)}),
         "cloud_mask": _name(plan.reading.cloud_mask),
         "items": {
             item.id: sorted(unsigned(asset.href) for asset in item.assets.values())
@@ -183,15 +185,20 @@ def _of_pixels(source: Any) -> dict[str, Any]:
     """
     if not isinstance(source, Scene):
         return asdict(source)
-    return asdict(
+    line = source.line and replace(source.line, reason="")
+    found = asdict(
         replace(
             source,
             index=0,
+            line=line,
             radiometry=tuple(replace(known, reason="") for known in source.radiometry),
             bands=tuple(replace(band, known=None, dark=None) for band in source.bands),
             mask_bands=tuple(replace(band, known=None, dark=None) for band in source.mask_bands),
         )
     )
+    if line is None:
+        del found["line"]
+    return found
 
 
 def _plain(content: dict[str, Any]) -> Manifest:

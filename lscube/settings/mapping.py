@@ -39,6 +39,9 @@ class PredictSettings(Settings):
     without: tuple[Branch, ...] = ()
     """Images that a pixel may lack and still be mapped, for example "pre" where snow hid it; the models must
     have learnt to go without (`optional_branches` in their cards). `observed` says what was not seen."""
+    radiometry: Literal["reference", "reflectance"] = "reference"
+    """"reference": each satellite pass is brought to the radiometry that the models have learnt from, where
+    their cards tell of one; "reflectance": it stays as it is."""
     dtype: Literal["uint8", "float32"] = "uint8"
     """Type of the stored probability; uint8 has steps of 0.004."""
     chunk_cores: int | None = Field(None, ge=1)

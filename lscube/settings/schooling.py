@@ -19,6 +19,8 @@ class Recipe(Settings):
 
     twin_share: float = Field(0.25, ge=0, le=1)
     """Share of patches of a batch that are a simulated twin's."""
+    pair_share: float = Field(0.3, ge=0, le=1)
+    """Share of patches of a batch that are of real pairs into which landslides were set."""
     spots: float = Field(0.6, ge=0, le=1)
     """Chance that stable spots of a chip are filled as landslides are; on each side by itself."""
     drop_pre: float = Field(0.35, ge=0, le=1)

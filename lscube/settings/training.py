@@ -83,6 +83,9 @@ class TrainSettings(Settings):
     """Bands of the branch `pre`; default: all of the cube's."""
     post_bands: tuple[str, ...] | None = Field(None, min_length=1)
     """Bands of the branch `post`; default: all of the cube's."""
+    radiometry: Literal["reference", "reflectance"] = "reflectance"
+    """"reference": each satellite pass is brought to one radiometry, in training and when the model predicts;
+    "reflectance": it stays as it is. A training that begins from a model does as that one did."""
     width: float = Field(1.0, gt=0)
     """Scales all filters of the network; 1 is the paper's."""
     dropout: float = Field(0.2, ge=0, lt=1)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lscube.cube.anchors import REFERENCE
 from lscube.files import appearing
 from lscube.learn import Card, LoadedModel, check_room, load_model
 from lscube.learn.bundle import digest, write_card
@@ -47,6 +48,7 @@ def write_model(
         post_bands=_BANDS,
         resolution=10.0,
         full_scale=FULL_SCALE,
+        reference=REFERENCE,
         window=window,
         width=width,
         head="deep_2" if half else "main",

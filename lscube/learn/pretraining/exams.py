@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lscube.learn.chips import FULL_SCALE
-from lscube.learn.pretraining.stock import NO_TERRAIN, STEP, Stock, turn
+from lscube.learn.pretraining.stock import CHIP, NO_TERRAIN, PAIR, STEP, TWIN, Stock, turn
 from lscube.scores import Tally
 
 Floats = NDArray[np.float32]
@@ -35,14 +35,17 @@ class Exam:
 
 
 def standard_exams(stock: Stock) -> tuple[Exam, ...]:
-    """Chips after alone, with the filled image before, with lent terrain; twins likewise."""
-    chips, twins = (
-        tuple(map(int, np.flatnonzero(kind))) for kind in (stock.own < 0, stock.own >= 0)
+    """Chips after alone, with the filled image before, with lent terrain; made pairs and twins likewise."""
+    chips, twins, pairs = (
+        tuple(map(int, np.flatnonzero(stock.kind == kind))) for kind in (CHIP, TWIN, PAIR)
     )
     exams = (
         Exam("chips, after alone", chips, pre=False, topography=False, counts=True),
         Exam("chips, before filled", chips, topography=False, counts=True),
         Exam("chips, before filled, terrain lent", chips),
+        Exam("made pairs", pairs, counts=True),
+        Exam("made pairs, without terrain", pairs, topography=False),
+        Exam("made pairs, after alone", pairs, pre=False, topography=False),
         Exam("twins", twins, counts=True),
         Exam("twins, without before", twins, pre=False),
         Exam("twins, without terrain", twins, topography=False),

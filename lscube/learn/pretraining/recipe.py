@@ -8,25 +8,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lscube.learn.pretraining.stock import Stock
+from lscube.learn.pretraining.stock import CHIP, PAIR, TWIN, Stock
 from lscube.settings import Recipe
 
 Draws = dict[str, NDArray[Any]]
 
 
 def epoch_steps(stock: Stock, batch_size: int, recipe: Recipe) -> int:
-    """Batches in which each chip comes once, or each patch where there are no chips."""
-    chips = int((stock.own < 0).sum())
-    per_batch = batch_size - _twins_of(stock, batch_size, recipe)
-    return max(1, (chips // per_batch) if per_batch and chips else len(stock) // batch_size)
+    """Batches in which each patch of the kind that fills them up comes once: chips, where there are any."""
+    kind, count = next((k, n) for k, n in _shares(stock, batch_size, recipe).items() if n)
+    return max(1, int((stock.kind == kind).sum()) // count)
 
 
-def _twins_of(stock: Stock, batch_size: int, recipe: Recipe) -> int:
-    """Patches of a batch that are a twin's."""
-    twins = int((stock.own >= 0).sum())
-    if twins == len(stock):
-        return batch_size
-    return round(batch_size * recipe.twin_share) if twins else 0
+def _shares(stock: Stock, batch_size: int, recipe: Recipe) -> dict[int, int]:
+    """Patches of each kind in a batch; the first kind that is there fills it up."""
+    there = [kind for kind in (CHIP, PAIR, TWIN) if (stock.kind == kind).any()]
+    wanted = {TWIN: recipe.twin_share, PAIR: recipe.pair_share}
+    counts = {kind: round(batch_size * wanted[kind]) for kind in there[1:]}
+    return {there[0]: max(1, batch_size - sum(counts.values())), **counts}
 
 
 def draw(stock: Stock, recipe: Recipe, batch_size: int, seed: int, epoch: int) -> list[Draws]:
@@ -40,10 +39,12 @@ def draw(stock: Stock, recipe: Recipe, batch_size: int, seed: int, epoch: int) -
         distance from the middle in halves of the edge); `strength` (n, 2): season, appearance.
     """
     rng = np.random.default_rng((seed, epoch))
-    steps, twins = epoch_steps(stock, batch_size, recipe), _twins_of(stock, batch_size, recipe)
-    chips = _endless(np.flatnonzero(stock.own < 0), steps * (batch_size - twins), rng)
-    others = _endless(np.flatnonzero(stock.own >= 0), steps * twins, rng)
-    index = np.concatenate([chips.reshape(steps, -1), others.reshape(steps, -1)], axis=1)
+    steps = epoch_steps(stock, batch_size, recipe)
+    parts = [
+        _endless(np.flatnonzero(stock.kind == kind), steps * count, rng).reshape(steps, -1)
+        for kind, count in _shares(stock, batch_size, recipe).items()
+    ]
+    index = np.concatenate(parts, axis=1)
     return [_drawn(stock, recipe, row, rng) for row in index]
 
 
@@ -63,7 +64,7 @@ def _drawn(
     def chance(share: float) -> NDArray[np.bool_]:
         return np.asarray(rng.random(count) < share)
 
-    own, chip = stock.own[index], stock.own[index] < 0
+    own, chip = stock.own[index], stock.kind[index] == CHIP
     loan = stock.loans[index, rng.integers(0, stock.loans.shape[1], count)]
     lent = chip & (loan >= 0) & chance(recipe.lend)
     number = np.where(chip, np.where(lent, loan // 8, -1), own)
@@ -72,7 +73,9 @@ def _drawn(
     distance = np.where(chance(recipe.part_pre), rng.uniform(-0.9, 0.9, count), 9.0)
     distance = np.where(chance(recipe.drop_pre), -9.0, distance)
     much = np.where(chance(recipe.mild), 0.25, rng.uniform(0.5, 1.0, count))
-    strength = much[:, np.newaxis] * np.array([recipe.season, recipe.radiometric])
+    # A pair that was really taken has a season of its own; a little more does no harm.
+    season = np.where(stock.kind[index] == PAIR, recipe.season / 3, recipe.season)
+    strength = much[:, np.newaxis] * np.stack([season, np.full(count, recipe.radiometric)], axis=1)
     return {
         "index": index.astype(np.int32),
         "before": (chance(recipe.spots) & chip).astype(np.int32),

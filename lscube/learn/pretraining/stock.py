@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lscube import terrain
+from lscube.cube.anchors import REFERENCE, brought, measure_anchors
 from lscube.errors import InventoryError
 from lscube.files import appearing
+from lscube.grid import resolution_of
 from lscube.learn.chips import FULL_SCALE, Chips
 from lscube.learn.pretraining.filling import Spots, draw_spots, fill, widened
 
@@ -27,6 +29,8 @@ STEP = 0.1
 """Metres that elevation is rounded to."""
 LOANS = 16
 """Terrains that a chip may be lent."""
+CHIP, TWIN, PAIR = range(3)
+"""Kinds of patches: of chips, of simulated twins, of pairs of images that were really taken."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class Stock:
     """(n,): number of the patch's own terrain, -1 where it has none."""
     loans: NDArray[np.int32]
     """(n, loans): 8 * number + turn of terrains that could be the patch's; -1 where there are none."""
+    kind: NDArray[np.uint8]
+    """(n,): `CHIP`, `TWIN` or `PAIR`."""
 
     def __len__(self) -> int:
         return len(self.post)
@@ -95,7 +101,7 @@ def stock_of_chips(chips: Chips, seed: int, shapes: Bytes | None = None) -> Stoc
     """
     spots = Spots(chips.masks if shapes is None else shapes)
     made = [
-        _made(image, mask, spots, np.random.default_rng((seed, number)))
+        made_before(image, mask, spots, np.random.default_rng((seed, number)))
         for number, (image, mask) in enumerate(zip(chips.images, chips.masks, strict=True))
     ]
     pre, pre_spots, post_spots = (np.maximum(np.stack(part), 1) for part in zip(*made, strict=True))
@@ -109,13 +115,14 @@ def stock_of_chips(chips: Chips, seed: int, shapes: Bytes | None = None) -> Stoc
         np.empty((0, *window), np.int16),
         np.full(len(chips), -1, np.int32),
         np.full((len(chips), LOANS), -1, np.int32),
+        np.full(len(chips), CHIP, np.uint8),
     )
 
 
-def _made(
+def made_before(
     image: Bytes, mask: Bytes, spots: Spots, rng: np.random.Generator
 ) -> tuple[Bytes, Bytes, Bytes]:
-    """Before; before with spots; after with other spots."""
+    """Make a chip's image before; the same with spots; and the image after with other spots."""
     gap = widened(mask == 1, rng)
     pre = fill(image, gap, rng)
     before = draw_spots(gap, spots, rng)
@@ -133,11 +140,8 @@ def stock_of_cube(cube: xr.Dataset, labels: xr.DataArray, window: int, stride: i
     window, stride
         Edge of a patch, and pixels from one to the next.
     """
-    bands = ["red", "green", "blue"]
-    pre, post = (
-        _as_bytes(cube[side].sel(band=bands).transpose("y", "x", "band").to_numpy())
-        for side in ("pre", "post")
-    )
+    slopes = terrain.slope(cube["elevation"].to_numpy(), resolution_of(cube.odc.geobox))
+    pre, post = (_side(cube[side], slopes) for side in ("pre", "post"))
     known = np.asarray(labels)
     corners = [
         (y, x)
@@ -149,10 +153,19 @@ def stock_of_cube(cube: xr.Dataset, labels: xr.DataArray, window: int, stride: i
         return np.stack([layer[y : y + window, x : x + window] for y, x in corners])
 
     before, after = cut(pre), cut(post)
-    heights = _as_steps(cut(cube["elevation"].to_numpy()))
+    heights = as_steps(cut(cube["elevation"].to_numpy()))
     count = np.arange(len(corners), dtype=np.int32)
     loans = np.full((len(corners), LOANS), -1, np.int32)
-    return Stock(before, before, after, after, cut(known), heights, count, loans)
+    kinds = np.full(len(corners), TWIN, np.uint8)
+    return Stock(before, before, after, after, cut(known), heights, count, loans, kinds)
+
+
+def _side(image: xr.DataArray, slopes: NDArray[np.float32]) -> Bytes:
+    """An image in the reference's radiometry, (y, x, 3), 8 bit."""
+    bands = REFERENCE.bands
+    pixels = image.sel(band=list(bands)).transpose("band", "y", "x").to_numpy()
+    anchors, _ = measure_anchors(pixels, bands, slopes)
+    return as_bytes(np.moveaxis(brought(pixels, anchors, REFERENCE), 0, -1))
 
 
 def _starts(length: int, window: int, stride: int) -> list[int]:
@@ -160,12 +173,13 @@ def _starts(length: int, window: int, stride: int) -> list[int]:
     return sorted({*range(0, length - window + 1, stride), max(length - window, 0)})
 
 
-def _as_bytes(reflectance: NDArray[np.float32]) -> Bytes:
+def as_bytes(reflectance: NDArray[np.float32]) -> Bytes:
+    """Reflectance as 8 bit: 255 is 0.3, 0 is unobserved."""
     shown = np.clip(np.round(reflectance * (255 / FULL_SCALE)), 1, 255)
     return np.where(np.isnan(reflectance), 0, shown).astype(np.uint8)
 
 
-def _as_steps(elevation: NDArray[np.float32]) -> NDArray[np.int16]:
+def as_steps(elevation: NDArray[np.float32]) -> NDArray[np.int16]:
     """Windows of metres as steps above their mean."""
     with np.errstate(invalid="ignore"):
         steps = np.round((elevation - np.nanmean(elevation, axis=(1, 2), keepdims=True)) / STEP)
@@ -212,7 +226,7 @@ def lend_terrain(stock: Stock, resolution: float, seed: int) -> Stock:
     turned = turned.reshape(8 * len(whole), -1) - turned.mean(axis=(2, 3)).reshape(-1, 1)
     numbers = (8 * whole[:, np.newaxis] + np.arange(8)).ravel()
     loans = stock.loans.copy()
-    for patch in np.flatnonzero(stock.own < 0):
+    for patch in np.flatnonzero(stock.kind == CHIP):
         rng = np.random.default_rng((seed, int(patch)))
         drawn = rng.integers(0, len(numbers), 256)
         mask = _coarse((stock.labels[patch] == 1).astype(np.float32)[np.newaxis]).ravel()
