@@ -18,8 +18,8 @@ COARSE = 4
 """A block's anchors are measured on one pixel of so many in both directions."""
 LEAST_SEEN = 0.6
 """Share of a window that chips must show."""
-LEAST_NEW = 0.4
-"""Share of a window that no other shows."""
+LEAST_NEW = 0.5
+"""Share of what a window shows that no other does."""
 
 
 def in_reference(image: NDArray[np.float32]) -> Bytes:
@@ -107,11 +107,12 @@ def choose_windows(seen: NDArray[np.bool_], window: int, step: int = 32) -> list
         for y in range(min(seen.shape[0] // step, rows) - size + 1)
         for x in range(min(seen.shape[1] // step, columns) - size + 1)
     ]
+    ordered = sorted(places, key=lambda one: (-one[0], one[1], one[2]))
     new, chosen = coarse.copy(), []
-    for share, y, x in sorted(places, key=lambda one: (-one[0], one[1], one[2])):
-        if share < LEAST_SEEN:
-            break
-        if new[y : y + size, x : x + size].mean() >= LEAST_NEW:
-            new[y : y + size, x : x + size] = 0
-            chosen.append((y * step, x * step))
+    for least in (1.0, LEAST_NEW):  # those beside each other first, then what is left between them
+        for share, y, x in ordered:
+            part = new[y : y + size, x : x + size]
+            if share >= LEAST_SEEN and part.mean() >= least * share:
+                part[:] = 0
+                chosen.append((y * step, x * step))
     return chosen

@@ -24,8 +24,11 @@ def _shares(stock: Stock, batch_size: int, recipe: Recipe) -> dict[int, int]:
     """Patches of each kind in a batch; the first kind that is there fills it up."""
     there = [kind for kind in (CHIP, PAIR, TWIN) if (stock.kind == kind).any()]
     wanted = {TWIN: recipe.twin_share, PAIR: recipe.pair_share}
-    counts = {kind: round(batch_size * wanted[kind]) for kind in there[1:]}
-    return {there[0]: max(1, batch_size - sum(counts.values())), **counts}
+    counts, left = {}, batch_size
+    for kind in there[1:]:
+        counts[kind] = min(left, round(batch_size * wanted[kind]))
+        left -= counts[kind]
+    return {there[0]: left, **counts}
 
 
 def draw(stock: Stock, recipe: Recipe, batch_size: int, seed: int, epoch: int) -> list[Draws]:

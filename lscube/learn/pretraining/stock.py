@@ -14,7 +14,6 @@ from lscube import terrain
 from lscube.cube.anchors import REFERENCE, brought, measure_anchors
 from lscube.errors import InventoryError
 from lscube.files import appearing
-from lscube.grid import resolution_of
 from lscube.learn.chips import FULL_SCALE, Chips
 from lscube.learn.pretraining.filling import Spots, draw_spots, fill, widened
 
@@ -130,7 +129,9 @@ def made_before(
     return pre, fill(pre, before, rng), fill(image, after, rng)
 
 
-def stock_of_cube(cube: xr.Dataset, labels: xr.DataArray, window: int, stride: int) -> Stock:
+def stock_of_cube(
+    cube: xr.Dataset, labels: xr.DataArray, window: int, stride: int, resolution: float = 10.0
+) -> Stock:
     """Cut a cube of red, green and blue into patches, all of it; what is cut has no spots.
 
     Parameters
@@ -139,8 +140,10 @@ def stock_of_cube(cube: xr.Dataset, labels: xr.DataArray, window: int, stride: i
         As for `lscube.fit`, on one grid.
     window, stride
         Edge of a patch, and pixels from one to the next.
+    resolution
+        Pixel size in metres.
     """
-    slopes = terrain.slope(cube["elevation"].to_numpy(), resolution_of(cube.odc.geobox))
+    slopes = terrain.slope(cube["elevation"].to_numpy(), resolution)
     pre, post = (_side(cube[side], slopes) for side in ("pre", "post"))
     known = np.asarray(labels)
     corners = [
