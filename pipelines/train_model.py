@@ -1,6 +1,6 @@
 """Train a model on one event's inventory and save it.
 
-Example: python pipelines/train_model.py pipelines/configs/iburi-2018.toml --data DATA --out MODEL
+Example: python pipelines/train_model.py job.toml --data DATA --out MODEL
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def train(
 
     \b
     Examples:
-      lscube train --job pipelines/configs/iburi-2018.toml --data iburi-2018 --out model
+      lscube train --job job.toml --out model
       lscube train --job one.toml --job other.toml --out model
       lscube train --job new.toml --from model --set train.learning_rate=1e-5 --out tuned
       lscube train --chips landslide4sense --job pipelines/configs/chips.toml --out model

@@ -85,5 +85,6 @@ class EvaluateSettings(Settings):
     """"test": of that, only what [split] holds out for test."""
     threshold: float = Field(0.5, gt=0, lt=1)
     """Probability from which a pixel counts as landslide."""
-    reference_is: Literal["inventory", "simulated inventory", "model output"] = "inventory"
-    """What the reference is; written into the scores so that nobody takes it for more."""
+    reference_is: str = Field("inventory", min_length=1, max_length=200)
+    """What the reference is ("masks drawn by people", "model output"); written into the scores so that nobody
+    takes it for more."""

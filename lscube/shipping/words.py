@@ -21,8 +21,8 @@ DATA = (
 """Where the data come from, and their licences as far as known."""
 
 LIMITS = (
-    "A real pair of images with masks drawn by people: none was at hand. On the Iburi pair (top of "
-    "atmosphere, autumn against spring) see docs/model.md.",
+    "Real pairs of images: on the one with masks drawn by people, Iburi (top of atmosphere, autumn against "
+    "spring), see docs/model.md.",
     "Brown vegetation, low sun, snow, fields after harvest, fresh river gravel.",
     "Sensors other than Sentinel-2, resolutions other than 10 m, bands other than red, green and blue.",
     "Real terrain: the slopes that it learnt from are simulated, or another place's.",
