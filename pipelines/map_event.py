@@ -1,6 +1,7 @@
 """Map one event: train on a part of it (or take a saved model), map it, evaluate the rest.
 
-Example: python pipelines/map_event.py pipelines/configs/iburi-2018.toml --model standard --data DATA --out OUT
+Example:
+  python pipelines/map_event.py pipelines/configs/iburi-2018.toml --model standard --data DATA --out OUT
 """
 
 from __future__ import annotations

@@ -339,7 +339,7 @@ def test_scripts_take_the_name(folder, spy, tmp_path, monkeypatch):
     assert loaded(seen[0]) == [CARD.sha256]
     spy("lscube.shipping.prepare", None)
     seen = spy("lscube.shipping.train")
-    words = ["--chips", "c", "--twins", "t", "--from", "light", "--out", "out"]
+    words = ["--chips", "c", "--places", "p", "--twins", "t", "--from", "light", "--out", "out"]
     with pytest.raises(Stop):
         pipeline("train_shipped_model").main([str(scripts / "configs" / "shipped.toml"), *words])
     assert lscube.load_model(seen[0][-1]).card == CARD  # as `adopt_weights` opens it

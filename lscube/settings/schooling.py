@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from lscube.errors import SettingsError
 from lscube.paths import StrPath
@@ -74,20 +74,47 @@ class School(Settings):
 
 
 class StockSettings(Settings):
-    """[stock]: which patches are learnt from, chosen by, and tested with; no event is in two of them."""
+    """[stock]: which patches are learnt from, chosen by, and tested with; no place is in two of them."""
 
+    blocks: tuple[str, ...] = ("A",)
+    """Blocks of chips to learn from."""
+    validation_blocks: tuple[str, ...] = ("C", "D")
+    """Blocks of chips to choose by."""
+    test_blocks: tuple[str, ...] = ("B",)
+    """Blocks of chips to test with."""
+    window: int = Field(224, ge=32, multiple_of=32)
+    """Edge of a patch in pixels."""
+    validation_pairs: tuple[str, ...] = ()
+    """Names of pairs to choose by, where pairs are given; all others are learnt from."""
+    surfaces: tuple[str, ...] = ()
+    """Names of surface models (files without .tif) that are lent to pairs to learn from."""
+    validation_surfaces: tuple[str, ...] = ()
+    """The same for pairs to choose by."""
+    rounds: int = Field(3, ge=1)
+    """How often each pair gets landslides, each time others."""
     training: tuple[str, ...] = ("A", "B", "D", "A-1", "B-1", "D-1")
-    """Simulated twins to learn from, beside the chips of train.npz; "A-1" is another place like A."""
+    """Simulated twins to learn from; "A-1" is another place like A."""
     validation: tuple[str, ...] = ("C",)
-    """Twins to choose by, beside validation.npz."""
+    """Twins to choose by."""
     test: tuple[str, ...] = ("E", "F", "G")
-    """Twins to test with, beside test.npz."""
+    """Twins to test with."""
     twins: Literal["tiny", "small", "large"] = "small"
     """How large they are."""
-    leave_out: tuple[str, ...] = ()
-    """Names of chips of train.npz that are not learnt from."""
     seed: int = Field(7, ge=0)
-    """Of filling and lending."""
+    """Of filling, setting in and lending."""
+
+    @model_validator(mode="after")
+    def _apart(self) -> StockSettings:
+        for what, parts in (
+            ("block", (self.blocks, self.validation_blocks, self.test_blocks)),
+            ("surface", (self.surfaces, self.validation_surfaces)),
+            ("twin", (self.training, self.validation, self.test)),
+        ):
+            every = [name for part in parts for name in dict.fromkeys(part)]
+            twice = [name for name in every if every.count(name) > 1]
+            if twice:
+                raise ValueError(f"{what} {twice[0]} is in two of training, validation and test")
+        return self
 
 
 class Curriculum(Settings):

@@ -1,83 +1,119 @@
-"""Where the patches come from: files of chips, and simulated twins."""
+"""Where the patches come from: blocks of chips, pairs into which landslides are set, and simulated twins."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from lscube import jobs
 from lscube.cube.masks import inside_area
-from lscube.learn import Chips, make_labels
-from lscube.learn.pretraining.stock import (
-    Stock,
-    join,
-    lend_terrain,
-    stock_of_chips,
-    stock_of_cube,
-)
+from lscube.errors import InventoryError
+from lscube.grid import resolution_of
+from lscube.learn import make_labels
+from lscube.learn.pretraining.blocks import Block
+from lscube.learn.pretraining.cutting import in_reference, stock_of_block
+from lscube.learn.pretraining.filling import Spots
+from lscube.learn.pretraining.pairs import cut_landslides, stock_of_pairs
+from lscube.learn.pretraining.stock import Stock, join, lend_terrain, stock_of_cube
 from lscube.scores import IGNORE
-from lscube.settings import Job, make_job
-from lscube.simulate.twins import TWINS, Size, job_content, make_twin
+from lscube.settings import Job, StockSettings, make_job
+from lscube.shipping.materials import Materials, read_blocks, read_sceneries, read_surfaces
+from lscube.simulate.twins import TWINS, job_content, make_twin
+
+Part = Literal["training", "validation", "test"]
 
 
-@dataclass(frozen=True)
-class Twins:
-    """Simulated twins that patches are cut from."""
+def make_stock(said: StockSettings, materials: Materials, part: Part) -> Stock:
+    """Patches of one part: of its blocks, pairs and twins.
 
-    names: tuple[str, ...]
-    """Letters; "A-1" is A's settings with another seed: another place of the same kind."""
-    cache: Path
-    """Folder of all twins."""
-    size: Size = "small"
-    """How large they are."""
-
-
-def make_stock(
-    chips: Chips | None,
-    twins: Twins,
-    seed: int,
-    lenders: Chips | None = None,
-    window: int = 128,
-) -> Stock:
-    """Patches of chips, whose image before is made, and of twins of the chips' size, which lend them terrain.
-
-    Parameters
-    ----------
-    chips
-        May be left out.
-    twins
-        At least one.
-    seed
-        Of filling and lending.
-    lenders
-        Chips whose masks lend the spots their shapes; default: `chips`.
-    window
-        Edge of the twins' patches in pixels, where there are no chips.
+    Raises
+    ------
+    InventoryError
+        A block or a pair that is named is not there.
     """
-    window = window if chips is None else int(chips.masks.shape[1])
-    parts = [] if chips is None else [stock_of_chips(chips, seed, (lenders or chips).masks)]
-    parts += [part for name in twins.names for part in _stocks_of(name, twins, window)]
-    return lend_terrain(join(parts), 10.0, seed)
+    names, twins = {
+        "training": (said.blocks, said.training),
+        "validation": (said.validation_blocks, said.validation),
+        "test": (said.test_blocks, said.test),
+    }[part]
+    seed = said.seed + ("training", "validation", "test").index(part)
+    blocks = read_blocks(materials)
+    missing = [name for name in (*said.blocks, *names) if name not in blocks]
+    if missing:
+        raise InventoryError(
+            f"Expected chips of block {missing[0]}, found those of {', '.join(sorted(blocks))}; check "
+            f"{materials.places} and [stock]."
+        )
+    spots = Spots(np.concatenate([_masks(blocks[name]) for name in said.blocks]))
+    own = [blocks[name] for name in names]
+    stocks = [stock_of_block(block, said.window, seed, spots) for block in own]
+    if materials.pairs is not None and part != "test":
+        stocks += _pairs(said, materials, own, part, seed)
+    stocks += [cut for name in twins for cut in stocks_of_twin(name, materials, said)]
+    return lend_terrain(join(stocks), 10.0, seed)
 
 
-def _stocks_of(name: str, twins: Twins, window: int) -> list[Stock]:
-    """A stock for each pair of images of a twin."""
+def _masks(block: Block) -> np.typing.NDArray[np.uint8]:
+    """A block's chips' masks, (n, y, x)."""
+    edge = block.labels.shape[0] // (1 + max(place.row for place in block.places))
+    return np.stack(
+        [
+            block.labels[p.row * edge : (p.row + 1) * edge, p.column * edge : (p.column + 1) * edge]
+            for p in block.places
+        ]
+    )
+
+
+def _pairs(
+    said: StockSettings, materials: Materials, blocks: Sequence[Block], part: Part, seed: int
+) -> list[Stock]:
+    """Pairs of a part, with landslides of its own blocks."""
+    assert materials.pairs is not None
+    there = read_sceneries(materials.pairs)
+    missing = [name for name in said.validation_pairs if name not in there]
+    if missing:
+        raise InventoryError(
+            f"Expected a pair {missing[0]}.npz in {materials.pairs}, found none; check "
+            "stock.validation_pairs."
+        )
+    learning = part == "training"
+    chosen = [one for name, one in there.items() if (name in said.validation_pairs) != learning]
+    if materials.surfaces is None:
+        raise InventoryError(
+            "Expected surface models to lend to the pairs, got no folder; give --surfaces and "
+            "stock.surfaces."
+        )
+    names = said.surfaces if learning else said.validation_surfaces
+    surfaces = read_surfaces(materials.surfaces, names)
+    slides = [
+        one for block in blocks for one in cut_landslides(in_reference(block.image), block.labels)
+    ]
+    rounds = said.rounds if learning else 1
+    return [
+        stock_of_pairs(chosen, surfaces, slides, said.window, 100 * seed + number)
+        for number in range(rounds if chosen else 0)
+    ]
+
+
+def stocks_of_twin(name: str, materials: Materials, said: StockSettings) -> list[Stock]:
+    """Patches of a twin, one stock for each of its pairs of images; "A-1" is another place like A."""
     letter, _, number = name.partition("-")
-    made = make_twin(letter, twins.size, twins.cache, int(number or 0))
+    made = make_twin(letter, said.twins, materials.twins, int(number or 0))
     twin = TWINS[letter]
     contents = (job_content(twin, made, collections) for collections in twin.pairs)
     origin = f"the twin {letter}"
-    return [_cut(make_job(one, made.items.parent, origin), window) for one in contents]
+    return [_cut(make_job(one, made.items.parent, origin), said.window) for one in contents]
 
 
 def _cut(job: Job, window: int) -> Stock:
     """Whole windows side by side; what is outside the area is not labelled."""
     assert job.labels is not None
     scenes = jobs.scenes_of(job)
+    grid = jobs.grid_of(job, scenes)
     cube = jobs.cube_of(job, scenes).compute()
-    labels = make_labels(job.labels, jobs.grid_of(job, scenes))
+    labels = make_labels(job.labels, grid)
     inside = inside_area(cube["area"].to_numpy())
     labels = labels.copy(data=np.where(inside, labels.to_numpy(), np.uint8(IGNORE)))
-    return stock_of_cube(cube, labels, window, window)
+    return stock_of_cube(cube, labels, window, window, resolution_of(grid))

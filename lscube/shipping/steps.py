@@ -7,16 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lscube.learn import Card, Chips, LoadedModel, read_chips
+from lscube.learn import Card, LoadedModel
 from lscube.learn.bundle import write_card
 from lscube.learn.pretraining.exams import standard_exams
-from lscube.learn.pretraining.stock import Stock, read_stock
+from lscube.learn.pretraining.stock import Stock, join, read_stock
 from lscube.paths import StrPath
 from lscube.settings import Curriculum
 from lscube.shipping.appraisal import appraise, settle_card, validate
-from lscube.shipping.sources import Twins, make_stock
+from lscube.shipping.materials import Materials
+from lscube.shipping.sources import Part, make_stock, stocks_of_twin
 from lscube.shipping.words import DATA, LIMITS, trained_on
 from lscube.shipping.writing import write_model
 from lscube.simulate.twins import TWINS
@@ -27,42 +26,26 @@ NAMES = {"standard": False, "light": True}
 Say = Callable[[dict[str, Any]], object]
 
 
-def prepare(
-    curriculum: Curriculum, chips: StrPath, twins: StrPath, out: StrPath
-) -> tuple[Stock, Stock]:
+def prepare(curriculum: Curriculum, materials: Materials, out: StrPath) -> tuple[Stock, Stock]:
     """Patches to learn from and to choose by; what an earlier call left in `out` is taken.
 
     Raises
     ------
     InventoryError
-        Chips are missing, or no chips.
+        Chips, pairs or surface models are missing, or are none.
     StoreError
         Something cannot be written.
     """
-    chips, twins, out = Path(chips), Path(twins), Path(out)
+    out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    said = curriculum.stock
-    lenders = _without(read_chips(chips / "train.npz"), said.leave_out)
+    parts: tuple[Part, ...] = ("training", "validation")
     made = []
-    for number, (part, names) in enumerate(
-        (("train", said.training), ("validation", said.validation))
-    ):
+    for part in parts:
         path = out / f"stock-{part}.npz"
         if not path.exists():
-            own = lenders if part == "train" else read_chips(chips / f"{part}.npz")
-            make_stock(own, Twins(names, twins, said.twins), said.seed + number, lenders).save(path)
+            make_stock(curriculum.stock, materials, part).save(path)
         made.append(read_stock(path))
     return made[0], made[1]
-
-
-def _without(chips: Chips, names: Sequence[str]) -> Chips:
-    kept = np.array([name not in names for name in chips.names])
-    return replace(
-        chips,
-        images=chips.images[kept],
-        masks=chips.masks[kept],
-        names=tuple(name for name in chips.names if name not in names),
-    )
 
 
 def train(
@@ -122,18 +105,14 @@ def _described(card: Card, curriculum: Curriculum, stocks: tuple[Stock, Stock]) 
 
 
 def test(
-    curriculum: Curriculum, models: Sequence[LoadedModel], chips: StrPath, twins: StrPath
+    curriculum: Curriculum, models: Sequence[LoadedModel], materials: Materials
 ) -> tuple[LoadedModel, ...]:
     """Score on what neither training nor choice has seen; the scores go into the cards."""
-    chips, twins = Path(chips), Path(twins)
     said = curriculum.stock
-    lenders = read_chips(chips / "train.npz")
-    seed = said.seed + 2
-    everything = Twins(said.test, twins, said.twins)
-    stock = make_stock(read_chips(chips / "test.npz"), everything, seed, lenders)
+    stock = make_stock(said, materials, "test")
     asked = [(exam.name, stock, exam) for exam in standard_exams(stock)]
     for name in said.test:
-        alone = make_stock(None, replace(everything, names=(name,)), seed, window=stock.window)
+        alone = join(stocks_of_twin(name, materials, said))
         whole = next(exam for exam in standard_exams(alone) if exam.name == "twins")
         asked.append((f"twin of {TWINS[name[0]].event_id}", alone, whole))
     done = []

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from lscube.learn.card import TrainedEvent
-from lscube.learn.pretraining.stock import Stock
+from lscube.learn.pretraining.stock import CHIP, PAIR, Stock
 from lscube.settings import StockSettings
 from lscube.simulate.twins import TWINS
 
 DATA = (
     "Landslide4Sense chips (Ghorbanzadeh et al. 2022, doi:10.1109/TGRS.2022.3215209), red, green and "
-    "blue after events, with masks drawn by people; they came by way of a public repository that has no"
-    " licence of its own; Landslide4Sense's own repository is MIT. Two of the 1385 training chips are "
-    "left out because they resembled the Iburi image most.",
-    "The chips' images before the event were made: landslides filled from the same chip's stable "
-    "ground. There is no real image before an event in the training data.",
+    "blue after events, with masks drawn by people, their true ratios restored, split by block; they came by "
+    "way of a public repository that has no licence of its own; Landslide4Sense's own repository is MIT.",
+    "The chips' images before the event were made: landslides filled from the same chip's stable ground.",
+    "Pairs of Sentinel-2 images of cities, hills, fires and fields, from public repositories (modified "
+    "Copernicus Sentinel data, 2015 to 2025; nothing of those repositories but the pixels), into which "
+    "landslides of the chips were set.",
+    "Surface models lent to them: SRTM, LANDFIRE and US Forest Service (public domain).",
     "Simulated twins of the paper's areas (lscube.simulate.twins, BSD-3-Clause like lscube): places "
     "like A, B and D for training, C for validation, E, F and G for test.",
-    "Terrain beside chips is that of twins, lent. Nothing else was pretrained on.",
 )
 """Where the data come from, and their licences as far as known."""
 
@@ -32,19 +33,20 @@ LIMITS = (
 
 
 def trained_on(said: StockSettings, learnt: Stock, held: Stock) -> tuple[TrainedEvent, ...]:
-    """The chips and twins that patches were cut from."""
+    """The chips, pairs and twins that patches were cut from."""
     chips = TrainedEvent(
         id="landslide4sense",
-        sources=("train.npz", "validation.npz"),
+        sources=tuple(f"block {name}" for name in said.blocks),
         labels="masks of the chips, drawn by people",
-        patches={
-            "training_kept": int((learnt.own < 0).sum()),
-            "validation_kept": int((held.own < 0).sum()),
-        },
+        patches=_count(CHIP, learnt, held),
+    )
+    pairs = TrainedEvent(
+        id="pairs", labels="landslides set into them", patches=_count(PAIR, learnt, held)
     )
     parts = (("", said.training), ("; validation alone", said.validation))
     return (
         chips,
+        *((pairs,) if pairs.patches["training_kept"] else ()),
         *(
             TrainedEvent(
                 id=f"{TWINS[letter].event_id}-twin",
@@ -55,3 +57,9 @@ def trained_on(said: StockSettings, learnt: Stock, held: Stock) -> tuple[Trained
             for letter in dict.fromkeys(name[0] for name in names)
         ),
     )
+
+
+def _count(kind: int, learnt: Stock, held: Stock) -> dict[str, int]:
+    """Patches of a kind."""
+    sides = (("training_kept", learnt), ("validation_kept", held))
+    return {name: int((stock.kind == kind).sum()) for name, stock in sides}

@@ -66,6 +66,9 @@ class Desk:
         self.model = BankedModel(self.network, Bank(stock, school.seed))
         compile_for_training(self.model, _optimizer(school))
         self.model.optimizer.build(self.network.trainable_variables)
+        # All variables are made now, of the losses too: otherwise the first step is traced twice.
+        first = draw(stock, school.recipe, school.batch_size, school.seed, 0)[0]
+        self.model.compute_loss(y_pred=self.model(as_tensors(first)))
         self.looking = main_only(self.network)
         self.looking.compile(jit_compile=jit())
 
@@ -100,9 +103,7 @@ class Desk:
         school = self.school
         drawn = draw(self.stock, school.recipe, school.batch_size, school.seed, school.epochs)
         for batch in drawn[: school.settling]:
-            made = self.model.augmentation(
-                {name: keras.ops.convert_to_tensor(part) for name, part in batch.items()}
-            )
+            made = self.model.augmentation(as_tensors(batch))
             made.pop("labels")
             yield made
 
@@ -117,6 +118,11 @@ class Desk:
         size = self.school.batch_size
         tallies = {e.name: sit(e, self.held, self.predict, size) for e in self.exams}
         return marks(tallies, self.exams)
+
+
+def as_tensors(batch: Draws) -> dict[str, Any]:
+    """A batch's draws as the model takes them."""
+    return {name: keras.ops.convert_to_tensor(part) for name, part in batch.items()}
 
 
 def settle(network: Any, batches: Iterable[dict[str, Any]]) -> None:
