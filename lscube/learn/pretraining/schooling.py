@@ -65,7 +65,6 @@ class Desk:
             adopt_weights(self.network, parent)
         self.model = BankedModel(self.network, Bank(stock, school.seed))
         compile_for_training(self.model, _optimizer(school))
-        self.model.optimizer.build(self.network.trainable_variables)
         self.looking = main_only(self.network)
         self.looking.compile(jit_compile=jit())
 
