@@ -119,7 +119,7 @@ def test_chips_of_two_sizes_or_without_landslides_are_refused(tmp_path):
         fit_chips(chips, chips, tmp_path / "m", both, 10.0)
 
 
-def test_train_and_evaluate_on_the_command_line(tmp_path, capsys):
+def test_train_and_evaluate_on_the_command_line(plain_networks, tmp_path, capsys):
     needs.module("keras")
     saved(tmp_path / "train.npz")
     saved(tmp_path / "validation.npz", **make_chips(seed=1))

@@ -52,7 +52,7 @@ margin = 16
     return folder / "job.toml"
 
 
-def test_train_and_map(shallow_networks, job, tmp_path, capsys):
+def test_train_and_map(plain_networks, job, tmp_path, capsys):
     model, out = tmp_path / "model", tmp_path / "out"
     assert pipeline("train_model").main([str(job), "--out", str(model)]) == 0
     assert "Validation loss" in capsys.readouterr().out
