@@ -55,12 +55,12 @@ def calibrate(design: Design) -> Calibration:
     # Not forked: TensorFlow is not fork-safe. Of its own: memory is measured from its beginning.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as pool:
-        return pool.submit(_measure, ensemble, window, design.plan.settings).result()
+        return pool.submit(_measure, ensemble, window, design.plan.settings, PIXELS).result()
 
 
-def _measure(ensemble: Ensemble, window: int, settings: CubeSettings) -> Calibration:
+def _measure(ensemble: Ensemble, window: int, settings: CubeSettings, pixels: int) -> Calibration:
     """In the process of its own."""
-    look_seconds, pixel_seconds = _reading(settings, ensemble.models[0].card.resolution)
+    look_seconds, pixel_seconds = _reading(settings, ensemble.models[0].card.resolution, pixels)
     batch = max(1, BATCH_PIXELS // window**2)
     channels = ensemble.models[0].card.channels
     noise = np.random.default_rng(0).uniform(0, 0.3, (batch, channels, window, window))
@@ -101,12 +101,12 @@ class _Nothing(LoadedModel):
         return np.zeros((len(windows), *windows.shape[2:]), np.float32)
 
 
-def _reading(settings: CubeSettings, resolution: float) -> tuple[float, float]:
-    """Core-seconds per pixel: of each satellite pass, and of all else."""
+def _reading(settings: CubeSettings, resolution: float, edge: int) -> tuple[float, float]:
+    """Core-seconds per pixel: of each satellite pass, and of all else; `edge` is the event's, in pixels."""
     from lscube.simulate import SimulationSettings, simulate_event
 
     with tempfile.TemporaryDirectory() as folder:
-        own = SimulationSettings(shape=(PIXELS, PIXELS), resolution=resolution)
+        own = SimulationSettings(shape=(edge, edge), resolution=resolution)
         event = simulate_event(Path(folder) / "scenes", own)
         source = SourceSettings(catalogs=(event.items,))
         when = make_event("calibration", f"{own.event_time:%Y-%m-%dT%H:%M:%SZ}")
@@ -119,7 +119,7 @@ def _reading(settings: CubeSettings, resolution: float) -> tuple[float, float]:
             terrain_shadow=settings.terrain_shadow,
         )
         one = replace(scenes, pre=scenes.pre[:1], post=scenes.post[:1])
-        few, many = (_seconds(chosen, plain, resolution) for chosen in (one, scenes))
+        few, many = (_seconds(chosen, plain, resolution, edge) for chosen in (one, scenes))
     more = len(scenes.pre) + len(scenes.post) - 2
     # Bands and classification are read; the paper's three bands were timed.
     bands = (len(settings.bands) + 1) / (len(RGB) + 1)
@@ -127,7 +127,7 @@ def _reading(settings: CubeSettings, resolution: float) -> tuple[float, float]:
     return look * bands, max(0.0, few - 2 * look)
 
 
-def _seconds(scenes: Scenes, settings: CubeSettings, resolution: float) -> float:
+def _seconds(scenes: Scenes, settings: CubeSettings, resolution: float, edge: int) -> float:
     """Core-seconds per pixel to map these scenes with a network that takes no time."""
     card = Card(
         branches=("pre", "post", "topography"),
@@ -141,7 +141,7 @@ def _seconds(scenes: Scenes, settings: CubeSettings, resolution: float) -> float
     )
     model = _Nothing(card, Path())
     windows = PredictSettings(
-        core=PIXELS, margin=64, chunk_cores=1, engine="keras", precision="float32"
+        core=edge, margin=64, chunk_cores=1, engine="keras", precision="float32"
     )
     design = design_map(scenes, make_grid(scenes.area, resolution), model, settings, windows)
     region, store = next(design.layout.regions()), empty_store(design)

@@ -3,11 +3,12 @@
 Building, opening and tracing the U-Net take seconds, its training half a minute, whatever its width: the
 time goes with the number of layers. Its structure itself is looked at in `test_learn_network`,
 `test_learn_inference` and `test_shipped_models`; the README's example that begins from a shipped model trains
-it in its whole depth.
+it in its whole depth, layer by layer; the making of the shipped models traces all kinds of layers.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cache
@@ -47,6 +48,19 @@ def shallow() -> Iterator[None]:
 def plain() -> Iterator[None]:
     """Let `build_network` make `plain_network`, for what surrounds a training."""
     with patch("lscube.learn.network.build_network", plain_network):
+        yield
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Let TensorFlow compute each layer at once: what takes few steps is done before a graph were made."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    with warnings.catch_warnings(), ExitStack() as end:
+        end.callback(tf.config.run_functions_eagerly, False)
+        # What reads the batches is a graph nevertheless, and TensorFlow says so.
+        warnings.filterwarnings("ignore", message="Even though the `tf.config")
         yield
 
 

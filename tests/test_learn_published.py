@@ -17,7 +17,7 @@ from lscube.learn.network import build_network, main_only  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def network():
+def network(shallow_networks):
     keras.utils.set_random_seed(0)
     made = build_network(3, 3, 6.0, TrainSettings(width=0.05))
     rng = np.random.default_rng(0)

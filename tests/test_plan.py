@@ -182,7 +182,8 @@ def test_windows_outside_the_area_or_the_scenes_are_not_counted(folder):
     assert more == fewer
 
 
-def test_the_command_measures_this_machine(tmp_path, folder, capsys):
+def test_the_command_measures_this_machine(tmp_path, folder, capsys, monkeypatch):
+    monkeypatch.setattr("lscube.calibration.PIXELS", 256)
     model = save_tiny(tmp_path / "tiny")
     words = ["plan", "--source", str(folder / "items.json"), "--event-time", EVENT_TIME]
     words += ["--aoi", ",".join(map(str, degrees(EXTENT))), "--model", str(model.folder)]

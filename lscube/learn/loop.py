@@ -66,7 +66,6 @@ def train(
     model = make_training_model(
         network, settings.geometric, settings.radiometric, settings.learning_rate
     )
-    _build(model, training, done)
     keep = Keep(schedule, state, save)
     model.fit(
         **_data(training, validation, done, settings.epochs),
@@ -85,13 +84,6 @@ def train(
         verbose=0,
     )
     return keep.history
-
-
-def _build(model: Any, training: Reader, epoch: int) -> None:
-    """Make all variables now, of the model and of its losses: otherwise each step is traced twice."""
-    batch = {name: layer[:1] for name, layer in training.batch(epoch, 0).items()}
-    found = model(batch, training=False)
-    model.compute_loss(y_pred=found)
 
 
 def _data(training: Reader, validation: Reader, done: int, epochs: int) -> dict[str, Any]:

@@ -69,20 +69,24 @@ def make_training_model(
     optimizer = keras.optimizers.Adam(learning_rate)
     if keras.config.dtype_policy().name == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    # All variables are made now: otherwise the first step is traced twice.
-    optimizer.build(network.trainable_variables)
     compile_for_training(model, optimizer)
     return model
 
 
 def compile_for_training(model: TrainingModel, optimizer: Any) -> None:
-    """Compile a model with the paper's loss and weights."""
+    """Compile a model with the paper's loss and weights.
+
+    All variables are made now, those that sum the losses up too: otherwise the first step is traced twice.
+    """
+    optimizer.build(model.network.trainable_variables)
     model.compile(
         optimizer=optimizer,
         loss=[LandslideLoss() for _ in LOSS_WEIGHTS],
         loss_weights=list(LOSS_WEIGHTS),
         jit_compile=jit(),
     )
+    nothing = keras.ops.zeros((1, 1, 1, 1))
+    model.compute_loss(y_pred=[nothing] * (len(LOSS_WEIGHTS) + 1))
 
 
 def jit() -> bool | str:

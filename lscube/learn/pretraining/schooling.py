@@ -65,10 +65,6 @@ class Desk:
             adopt_weights(self.network, parent)
         self.model = BankedModel(self.network, Bank(stock, school.seed))
         compile_for_training(self.model, _optimizer(school))
-        self.model.optimizer.build(self.network.trainable_variables)
-        # All variables are made now, of the losses too: otherwise the first step is traced twice.
-        first = draw(stock, school.recipe, school.batch_size, school.seed, 0)[0]
-        self.model.compute_loss(y_pred=self.model(as_tensors(first)))
         self.looking = main_only(self.network)
         self.looking.compile(jit_compile=jit())
 
