@@ -62,7 +62,11 @@ class StandIn(LoadedModel):
         return (value % 1).astype(np.float32)
 
 
-def job(folder: Path, rim: float = 200.0):
+RIM = 300.0
+"""Metres of the scenes around the area, which leave a dozen regions of it."""
+
+
+def job(folder: Path, rim: float = RIM):
     """Scenes and grid of `tests.scenes.simple_event`."""
     source = SourceSettings(catalogs=(folder / "items.json",))
     scenes = find_scenes(read_area(inner_area(rim=rim)), make_event("e", EVENT_TIME), source)

@@ -17,7 +17,7 @@ from lscube.errors import ClusterError
 from lscube.mapping import Running, map_region
 from lscube.settings import ClusterSettings
 from tests.clusters import error_of, is_alive, wait_for
-from tests.map_job import CARD, SETTINGS, StandIn, job, run
+from tests.map_job import CARD, RIM, SETTINGS, StandIn, job, run
 from tests.networks import save_tiny
 from tests.scenes import EVENT_TIME, inner_area, simple_event
 from tests.servers.files import range_server
@@ -56,7 +56,7 @@ def folder(tmp_path_factory):
 def words_of(folder):
     """The job, in options; a few small regions."""
     words = ["--source", str(folder / "items.json"), "--event-time", EVENT_TIME, "--event", "e"]
-    words += ["--aoi", ",".join(map(str, inner_area()))]
+    words += ["--aoi", ",".join(map(str, inner_area(rim=RIM)))]
     for setting in ("core=32", "margin=16", "chunk_cores=2", "shard_chunks=1", "region_shards=1",
                     "engine=keras", "precision=float32"):  # fmt: skip
         words += ["--set", f"predict.{setting}"]

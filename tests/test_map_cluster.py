@@ -19,7 +19,7 @@ from lscube.errors import ClusterError
 from lscube.mapping import Running, map_region
 from lscube.settings import ClusterSettings
 from tests.clusters import wait_for
-from tests.map_job import CARD, SETTINGS, StandIn, job, run
+from tests.map_job import CARD, RIM, SETTINGS, StandIn, job, run
 from tests.networks import save_tiny
 from tests.scenes import EVENT_TIME, inner_area, simple_event
 from tests.test_map_runs import content
@@ -67,6 +67,13 @@ class Cluster:
     def add_worker(self):
         self.workers.append(self._worker(self.folder / "scheduler.json", ""))
 
+    def fill_up(self):
+        """Have two workers again."""
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        while len(self.workers) < 2:
+            self.add_worker()
+        wait_for(lambda: len(self.client.scheduler_info(n_workers=-1)["workers"]) == 2)
+
     def close(self):
         self.client.close(timeout=5)
         for process in (*self.workers, self.scheduler):
@@ -74,17 +81,13 @@ class Cluster:
             process.wait()
 
 
-@pytest.fixture
-def cluster(tmp_path):
-    made = []
-
-    def make(**given):
-        (tmp_path / "cluster").mkdir()
-        made.append(Cluster(tmp_path / "cluster", **given))
-        return made[-1]
-
-    yield make
-    for one in made:
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """For all tests, as processes take seconds to start; the last one ends its scheduler."""
+    one = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        yield one
+    finally:
         one.close()
 
 
@@ -92,15 +95,14 @@ def test_each_process_opens_the_model_once_and_the_graph_does_not_hold_it(
     cluster, folder, tmp_path, capsys
 ):
     """By the command line, on two workers with two threads each."""
-    made = cluster()
     scenes, grid = job(folder)
     model = save_tiny(tmp_path / "tiny")
     map_region(scenes, grid, model, tmp_path / "here.zarr", settings=SETTINGS)
     words = ["--source", str(folder / "items.json"), "--event-time", EVENT_TIME]
-    words += ["--aoi", ",".join(map(str, inner_area())), "--event", "e"]
+    words += ["--aoi", ",".join(map(str, inner_area(rim=RIM))), "--event", "e"]
     for name, value in SETTINGS.model_dump(exclude_unset=True).items():
         words += ["--set", f"predict.{name}={value}"]
-    words += ["--scheduler", made.client.scheduler.address, "--model", str(model.folder)]
+    words += ["--scheduler", cluster.client.scheduler.address, "--model", str(model.folder)]
     assert main(["predict", *words, "--out", str(tmp_path / "map.zarr")]) == 0
     assert "Mapping: 0 of" in capsys.readouterr().err
     assert content(tmp_path / "map.zarr") == content(tmp_path / "here.zarr")
@@ -112,7 +114,7 @@ def test_each_process_opens_the_model_once_and_the_graph_does_not_hold_it(
 
         return _open.cache_info().misses, tf.config.threading.get_intra_op_parallelism_threads()
 
-    assert list(made.client.run(opened).values()) == [(1, 2), (1, 2)]
+    assert list(cluster.client.run(opened).values()) == [(1, 2), (1, 2)]
     network = (tmp_path / "tiny" / "model.keras").stat().st_size
     assert len(pickle.dumps(model)) < 10_000 < network
 
@@ -138,8 +140,19 @@ class Telling(StandIn):
         return super().predict(windows)
 
 
-def test_gpu_workers_predict_and_others_read(cluster, folder, whole, tmp_path):
-    client = cluster(resources=("GPU=1", "")).client
+@pytest.fixture
+def gpu_client(tmp_path):
+    """Of a cluster whose workers differ, and opened no file before."""
+    (tmp_path / "cluster").mkdir()
+    one = Cluster(tmp_path / "cluster", resources=("GPU=1", ""))
+    try:
+        yield one.client
+    finally:
+        one.close()
+
+
+def test_gpu_workers_predict_and_others_read(gpu_client, folder, whole, tmp_path):
+    client = gpu_client
     scenes, grid = job(folder)
     model = Telling(CARD, tmp_path, pause=0.01)
     store = tmp_path / "map.zarr"
@@ -165,66 +178,66 @@ def has_scenes_open():
     return any(link.suffix == ".tif" for link in links)
 
 
-def map_watched(made, folder, store, watch, in_flight=3):
+def map_watched(cluster, folder, store, watch, in_flight=3):
     """Map slowly enough for what `watch` does on the way."""
     scenes, grid = job(folder)
-    running = Running(made.client, in_flight=in_flight, watch=watch)
+    running = Running(cluster.client, in_flight=in_flight, watch=watch)
     model = StandIn(CARD, folder, pause=0.05)
     map_region(scenes, grid, model, store, settings=SETTINGS, running=running)
 
 
 def test_killed_workers_do_not_matter(cluster, folder, whole, tmp_path):
-    made = cluster()
+    cluster.fill_up()
     killed = []
 
     def watch(progress):
         if progress.done in (2, 5, 9) and len(killed) < 3 and progress.done not in killed:
             killed.append(progress.done)
-            made.workers[0].send_signal(signal.SIGKILL)
-            made.workers.pop(0).wait()
-            made.add_worker()
+            cluster.workers[0].send_signal(signal.SIGKILL)
+            cluster.workers.pop(0).wait()
+            cluster.add_worker()
 
     store = tmp_path / "map.zarr"
-    map_watched(made, folder, store, watch)
+    map_watched(cluster, folder, store, watch)
     assert killed == [2, 5, 9]
     assert content(store) == whole
 
 
 def test_results_that_die_with_their_workers_are_computed_again(cluster, folder, whole, tmp_path):
-    made = cluster()
+    cluster.fill_up()
     lost = []
 
     def watch(progress):
         # What is at work now was not among what this run waited for before.
-        states = [state for state in made.client.futures.values() if state.status == "pending"]
+        states = [state for state in cluster.client.futures.values() if state.status == "pending"]
         if lost or not states:
             return
         wait_for(lambda: all(state.status == "finished" for state in states))
-        for worker in made.workers:
+        for worker in cluster.workers:
             worker.send_signal(signal.SIGKILL)
             worker.wait()
         wait_for(lambda: all(state.status == "lost" for state in states))
         lost.extend(states)
-        made.add_worker()
+        cluster.add_worker()
 
     store = tmp_path / "map.zarr"
-    map_watched(made, folder, store, watch)
+    map_watched(cluster, folder, store, watch)
     assert lost
     assert content(store) == whole
 
 
 def test_without_its_scheduler_a_run_ends_and_can_be_resumed(cluster, folder, whole, tmp_path):
-    made = cluster()
+    cluster.fill_up()
 
     def watch(progress):
         if progress.done == 4:
-            made.scheduler.kill()
-            made.scheduler.wait()
+            cluster.scheduler.kill()
+            cluster.scheduler.wait()
 
     store = tmp_path / "map.zarr"
     before = time.monotonic()
     with pytest.raises(ClusterError, match=r"scheduler .* is gone"):
-        map_watched(made, folder, store, watch, in_flight=2)
+        map_watched(cluster, folder, store, watch, in_flight=2)
     assert time.monotonic() - before < 60
     log = tmp_path / "log"
     run(folder, store, log)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any, Literal
 
 import dask.array as da
@@ -90,12 +92,11 @@ def open_part(plan: CubePlan, grid: GeoBox, chunks: Chunks | None = None) -> xr.
     surface = _elevation(plan.surface, grid, chunks, plan.reading.access)
     before = _image("pre", plan, grid, chunks)
     after = _image("post", plan, grid, chunks)
-    elevation, missing = surface[0], surface[1].astype(np.int16)
-    unreadable = da.stack([before.unreadable, after.unreadable, missing])
-    observed = before.reason.astype(np.uint16) | (after.reason.astype(np.uint16) << 8)
+    elevation, missing = surface[0], surface[1]
+    unreadable = da.stack([before.unreadable, after.unreadable, missing]).astype(np.int16)
+    observed = pixelwise(_observed, np.uint16, before.reason, after.reason)
     outside = outside_area(plan.area, grid, chunks)
-    area = outside | da.where(da.isnan(elevation), AreaFlag.NO_ELEVATION, 0).astype(np.uint8)
-    area |= da.where(missing != NONE, AreaFlag.UNREADABLE_ELEVATION, 0).astype(np.uint8)
+    area = pixelwise(_area, np.uint8, outside, elevation, missing)
     date = {"units": "days since 1970-01-01", "_FillValue": np.int16(NO_DATE)}
     image, plane = ("band", "y", "x"), ("y", "x")
     lost = {"long_name": "item that could not be read, by its place in the list of items; -1: none"}
@@ -106,8 +107,16 @@ def open_part(plan: CubePlan, grid: GeoBox, chunks: Chunks | None = None) -> xr.
             "elevation": (plane, elevation, {"long_name": "surface elevation", "units": "m"}),
             "observed": (plane, observed, observed_attributes()),
             "area": (plane, area, area_attributes()),
-            "pre_date": (plane, before.date, {"long_name": "day of the pre-event pixel", **date}),
-            "post_date": (plane, after.date, {"long_name": "day of the post-event pixel", **date}),
+            "pre_date": (
+                plane,
+                before.date.astype(np.int16),
+                {"long_name": "day of the pre-event pixel", **date},
+            ),
+            "post_date": (
+                plane,
+                after.date.astype(np.int16),
+                {"long_name": "day of the post-event pixel", **date},
+            ),
             "unreadable": (("side", *plane), unreadable.rechunk({0: 3}), lost),
         },
         coords={"band": list(plan.settings.bands), "side": list(SIDES), **xr_coords(grid)},
@@ -118,6 +127,37 @@ def open_part(plan: CubePlan, grid: GeoBox, chunks: Chunks | None = None) -> xr.
     return with_attributes(cube)
 
 
+def pixelwise(function: Any, dtype: npt.DTypeLike, *arrays: da.Array) -> da.Array:
+    """Call a function chunk by chunk: one layer of the graph, whatever it computes.
+
+    Parameters
+    ----------
+    function
+        Takes the arrays' chunks.
+    dtype
+        Of what it gives, in the first array's shape.
+    arrays
+        (y, x) or (plane, y, x), in the same chunks.
+    """
+    indexed = [(array, "pyx"[-array.ndim :]) for array in arrays]
+    meta = np.empty((0,) * arrays[0].ndim, dtype)
+    return da.blockwise(
+        function, indexed[0][1], *chain.from_iterable(indexed), dtype=dtype, meta=meta
+    )
+
+
+def _observed(before: npt.NDArray[Any], after: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+    return before.astype(np.uint16) | (after.astype(np.uint16) << np.uint16(8))
+
+
+def _area(
+    outside: npt.NDArray[np.uint8], elevation: npt.NDArray[Any], missing: npt.NDArray[Any]
+) -> npt.NDArray[np.uint8]:
+    unknown = np.where(np.isnan(elevation), AreaFlag.NO_ELEVATION, 0)
+    unreadable = np.where(missing != NONE, AreaFlag.UNREADABLE_ELEVATION, 0)
+    return (outside | unknown | unreadable).astype(np.uint8)
+
+
 def _even_chunks(grid: GeoBox, size: int) -> Chunks:
     rows, columns = da.core.normalize_chunks(size, grid.shape)
     return rows, columns
@@ -125,7 +165,7 @@ def _even_chunks(grid: GeoBox, size: int) -> Chunks:
 
 @dataclass(frozen=True)
 class _Image:
-    """One side of the event, lazily: reflectance, and the planes of `lscube.cube.composite`."""
+    """One side of the event, lazily: reflectance, and the planes of `lscube.cube.composite`, all float32."""
 
     reflectance: da.Array
     reason: da.Array
@@ -156,13 +196,7 @@ def _image(side: Literal["pre", "post"], plan: CubePlan, grid: GeoBox, chunks: C
         return Block(cell, scenes, plan.surface.near(cell, REACH) if lit else None)
 
     packed = _per_chunk(_read_packed, _cells(grid, chunks, block), chunks, bands + 3, plan=common)
-    reason, date, unreadable = (packed[plane] for plane in (REASON, DATE, UNREADABLE))
-    return _Image(
-        packed[:bands],
-        reason.astype(np.uint8),
-        date.astype(np.int16),
-        unreadable.astype(np.int16),
-    )
+    return _Image(packed[:bands], *(packed[plane] for plane in (REASON, DATE, UNREADABLE)))
 
 
 def _read_packed(blocks: npt.NDArray[Any], plan: SidePlan) -> Packed:
@@ -197,13 +231,12 @@ def _per_chunk(
 ) -> da.Array:
     """Call a function once per chunk; each task carries no more than its own chunk's object."""
     return da.map_blocks(
-        function,
+        partial(function, **common),  # Dask would look through arguments for its own collections
         da.from_array(cells, chunks=1),
         new_axis=0,
         chunks=((planes,), *chunks),
         dtype=np.float32,
         meta=np.empty((0, 0, 0), np.float32),
-        **common,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import dask
 import dask.array as da
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 from dask.delayed import Delayed
 from odc.geo.geobox import GeoBox
@@ -21,6 +22,7 @@ from lscube import metrics
 from lscube.catalog import Scenes
 from lscube.cluster import needed_resources
 from lscube.cube import CubePlan, Reading, open_part
+from lscube.cube.assemble import pixelwise
 from lscube.cube.masks import Reason, inside_area
 from lscube.learn import LoadedModel
 from lscube.mapping.design import design_map
@@ -212,15 +214,13 @@ def _open(
     with dask.annotate(resources=resources) if resources else nullcontext():
         values = probability(stacked, ensemble, lattice, ensemble.planes)
     kept = padded[["observed", "area", "post_date", "unreadable"]].isel(inner)
-    outside = ~inside_area(kept["area"].data)
     found = {
-        # Nothing is said of what lies outside: so it does not matter whether it was looked at.
-        name: (variable.dims, da.where(outside, FILLS[str(name)], variable.data))
+        name: (variable.dims, _within(variable.data, kept["area"].data, FILLS[str(name)]))
         for name, variable in kept.data_vars.items()
     }
     names = ("probability", "spread")[: ensemble.planes]
     planes = {name: (("y", "x"), plane) for name, plane in zip(names, values, strict=True)}
-    seen = (padded["observed"].data & _MISSING) == 0
+    seen = pixelwise(_settled, np.bool_, padded["observed"].data)
     # Not fused: so it is the writing's own tasks that read, once.
     with dask.config.set({"optimization.fuse.active": False}):
         blocks = seen.to_delayed()
@@ -230,6 +230,21 @@ def _open(
 
 _MISSING = np.uint16((0xFF & ~Reason.MASKED_BY_USER) << 8)
 """Reasons after the event that a further scene can take away."""
+
+
+def _within(values: da.Array, area: da.Array, fill: np.generic) -> da.Array:
+    """Nothing is said of what lies outside: so it does not matter whether it was looked at."""
+    return pixelwise(partial(_fill_outside, fill=fill), values.dtype, values, area)
+
+
+def _fill_outside(
+    values: npt.NDArray[Any], area: npt.NDArray[Any], fill: np.generic
+) -> npt.NDArray[Any]:
+    return np.where(inside_area(area), values, fill).astype(values.dtype, copy=False)
+
+
+def _settled(observed: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    return np.asarray((observed & _MISSING) == 0)
 
 
 def _all(blocks: list[list[Any]]) -> bool:

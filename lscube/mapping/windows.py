@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -11,6 +13,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from lscube import metrics
+from lscube.cube.assemble import pixelwise
 from lscube.cube.masks import usable
 from lscube.errors import AreaError
 from lscube.grid import Lattice
@@ -44,7 +47,9 @@ def network_input(cube: xr.Dataset, card: Card, needed: Collection[str] | None =
         by the images that are needed, and within the area.
     """
     branches = card.branches if needed is None else needed
-    wanted = usable(cube["observed"].data, cube["area"].data, branches)
+    wanted = pixelwise(
+        partial(_wanted, branches=branches), np.float32, cube["observed"].data, cube["area"].data
+    )
     parts = [
         cube[image].sel(band=list(bands)).data
         for image, bands in (("pre", card.pre_bands), ("post", card.post_bands))
@@ -52,8 +57,14 @@ def network_input(cube: xr.Dataset, card: Card, needed: Collection[str] | None =
     ]
     if "topography" in card.branches:
         parts.append(cube["elevation"].data[None])
-    stacked = da.concatenate([*parts, wanted.astype(np.float32)[None]])
+    stacked = da.concatenate([*parts, wanted[None]])
     return stacked.rechunk({0: -1})
+
+
+def _wanted(
+    observed: npt.NDArray[Any], area: npt.NDArray[Any], branches: Collection[str]
+) -> Floats:
+    return np.asarray(usable(observed, area, branches), np.float32)
 
 
 def probability(stacked: da.Array, predict: Predict, lattice: Lattice, planes: int = 1) -> da.Array:
@@ -78,7 +89,8 @@ def probability(stacked: da.Array, predict: Predict, lattice: Lattice, planes: i
     """
     cores = tuple(_without_margin(chunks, lattice) for chunks in stacked.chunks[1:])
     mapped = da.map_overlap(
-        predict_block,
+        # Dask would look through arguments for its own collections.
+        partial(predict_block, predict=predict, lattice=lattice, planes=planes),
         stacked,
         depth={0: 0, 1: lattice.margin, 2: lattice.margin},
         boundary="none",
@@ -87,9 +99,6 @@ def probability(stacked: da.Array, predict: Predict, lattice: Lattice, planes: i
         chunks=((planes,), *cores),
         dtype=np.float32,
         meta=np.empty((0, 0, 0), np.float32),
-        predict=predict,
-        lattice=lattice,
-        planes=planes,
     )
     return mapped
 
