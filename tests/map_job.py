@@ -63,10 +63,10 @@ class StandIn(LoadedModel):
 
 
 RIM = 300.0
-"""Metres of the scenes around the area, which leave a dozen regions of it."""
+"""Of `run`: a rim in metres that leaves a dozen regions of the area."""
 
 
-def job(folder: Path, rim: float = RIM):
+def job(folder: Path, rim: float = 200.0):
     """Scenes and grid of `tests.scenes.simple_event`."""
     source = SourceSettings(catalogs=(folder / "items.json",))
     scenes = find_scenes(read_area(inner_area(rim=rim)), make_event("e", EVENT_TIME), source)
@@ -78,7 +78,7 @@ QUICK = Timing(beat=0.2, stale=1.5)
 
 def run(folder: Path, store: Path | str, log: Path | None = None, pause: float = 0.0) -> None:
     """Map, and note each finished region in a file."""
-    scenes, grid = job(folder)
+    scenes, grid = job(folder, RIM)
 
     def watch(progress: Progress) -> None:
         if log is not None:

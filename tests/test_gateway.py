@@ -85,7 +85,7 @@ def test_cube_and_map_are_those_of_a_run_without_a_cluster(
 
 def test_a_worker_is_killed_on_the_way(hub, folder, tmp_path):
     run(folder, tmp_path / "whole.zarr")
-    scenes, grid = job(folder)
+    scenes, grid = job(folder, RIM)
     killed = []
     with connect(GATEWAY) as client:
         pids = list(ask(client, os.getpid).values())

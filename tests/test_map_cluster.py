@@ -95,7 +95,7 @@ def test_each_process_opens_the_model_once_and_the_graph_does_not_hold_it(
     cluster, folder, tmp_path, capsys
 ):
     """By the command line, on two workers with two threads each."""
-    scenes, grid = job(folder)
+    scenes, grid = job(folder, RIM)
     model = save_tiny(tmp_path / "tiny")
     map_region(scenes, grid, model, tmp_path / "here.zarr", settings=SETTINGS)
     words = ["--source", str(folder / "items.json"), "--event-time", EVENT_TIME]
@@ -153,7 +153,7 @@ def gpu_client(tmp_path):
 
 def test_gpu_workers_predict_and_others_read(gpu_client, folder, whole, tmp_path):
     client = gpu_client
-    scenes, grid = job(folder)
+    scenes, grid = job(folder, RIM)
     model = Telling(CARD, tmp_path, pause=0.01)
     store = tmp_path / "map.zarr"
     map_region(scenes, grid, model, store, settings=SETTINGS, running=Running(client))
@@ -180,7 +180,7 @@ def has_scenes_open():
 
 def map_watched(cluster, folder, store, watch, in_flight=3):
     """Map slowly enough for what `watch` does on the way."""
-    scenes, grid = job(folder)
+    scenes, grid = job(folder, RIM)
     running = Running(cluster.client, in_flight=in_flight, watch=watch)
     model = StandIn(CARD, folder, pause=0.05)
     map_region(scenes, grid, model, store, settings=SETTINGS, running=running)

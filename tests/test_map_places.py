@@ -14,7 +14,7 @@ from obstore.store import from_url
 from lscube.errors import StoreError
 from lscube.mapping import map_region, open_map
 from lscube.mapping.places.lease import Timing, leased
-from tests.map_job import CARD, QUICK, SETTINGS, StandIn, job, run
+from tests.map_job import CARD, QUICK, RIM, SETTINGS, StandIn, job, run
 from tests.scenes import simple_event
 from tests.servers.files import s3_bucket
 from tests.test_map_runs import PROCESSES, content
@@ -184,7 +184,7 @@ def history(name: str):
 def test_another_runs_repository_is_refused(folder, tmp_path):
     name = tmp_path / "map.icechunk"
     run(folder, name)
-    scenes, grid = job(folder)
+    scenes, grid = job(folder, RIM)
     other = SETTINGS.model_copy(update={"margin": 0})
     with pytest.raises(StoreError, match=r"predict.margin there is 16, here 0"):
         map_region(scenes, grid, StandIn(CARD, folder), name, settings=other)

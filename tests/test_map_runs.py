@@ -13,7 +13,7 @@ import pytest
 
 from lscube.errors import IncompleteError, StoreError
 from lscube.mapping import Running, map_region, open_map
-from tests.map_job import CARD, SETTINGS, StandIn, job, run
+from tests.map_job import CARD, RIM, SETTINGS, StandIn, job, run
 from tests.scenes import simple_event
 
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -95,7 +95,7 @@ def test_a_second_run_is_refused_and_after_a_kill_the_next_one_is_not(folder, wh
 
 
 def test_a_region_that_always_fails_is_reported_and_the_others_finish(folder, tmp_path):
-    scenes, grid = job(folder)
+    scenes, grid = job(folder, RIM)
     done = []
     running = Running(attempts=2, watch=lambda progress: done.append(progress))
     store = tmp_path / "map.zarr"

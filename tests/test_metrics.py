@@ -13,7 +13,7 @@ from lscube.mapping import Running, map_region
 from lscube.mapping.store import FILLS, pixel_bytes
 from lscube.metrics import Naming, exposition, writing
 from tests.clusters import local_client
-from tests.map_job import CARD, SETTINGS, StandIn, job, run
+from tests.map_job import CARD, RIM, SETTINGS, StandIn, job, run
 from tests.scenes import simple_event
 from tests.servers.processes import content_of
 
@@ -64,7 +64,7 @@ def test_a_map_counts_its_regions_pixels_and_bytes(folder, tmp_path):
 
 
 def test_what_fails_is_counted_too(folder, tmp_path):
-    scenes, grid = job(folder)
+    scenes, grid = job(folder, RIM)
     before = counts()
     model = StandIn(CARD, folder, broken=math.inf)
     with pytest.raises(IncompleteError) as caught:
