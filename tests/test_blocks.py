@@ -171,8 +171,8 @@ def pair(seed=0, shape=(150, 140)):
     rng = RNG(seed)
     light = ndimage.gaussian_filter(rng.normal(0, 1, shape), 2)
     light = light / light.std()
-    green = np.array([0.03, 0.05, 0.04])[:, None, None] * np.exp(0.3 * light)
-    hazy = 0.8 * green + np.array([0.02, 0.03, 0.05])[:, None, None]
+    green = np.array([0.033, 0.045, 0.031])[:, None, None] * np.exp(0.35 * light)
+    hazy = 0.9 * green + np.array([0.02, 0.03, 0.05])[:, None, None]
     after = hazy.astype(np.float32)
     after[:, :10, :10] = np.nan
     return scenery("woods", green.astype(np.float32), after)

@@ -14,7 +14,7 @@ import pyarrow.parquet
 import pytest
 import shapely
 from affine import Affine
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from shapely.geometry import GeometryCollection, LineString, MultiPolygon, Point, Polygon, box
@@ -276,6 +276,7 @@ def test_open_rings_are_closed_in_every_dialect(order, head, extra):
 
 
 @given(st.binary(max_size=80), st.binary(max_size=80))
+@example(bytes(4), b"")
 def test_damaged_binaries_are_no_polygons_but_no_trouble(start, end):
     whole = broken_binary(SQUARE)
     for binary in (b"\1" + start, whole[:9] + start, whole[: len(start)], whole + end):

@@ -19,6 +19,7 @@ from lscube.errors import InventoryError
 from lscube.learn import read_chips
 from lscube.learn.pretraining.blocks import DN, Block, put_together, read_places
 from lscube.learn.pretraining.pairs import Scenery, scenery
+from lscube.paths import StrPath
 
 Floats = NDArray[np.float32]
 
@@ -32,28 +33,28 @@ COARSE = "wildfire"
 class Materials:
     """Where everything lies."""
 
-    chips: Path
+    chips: StrPath
     """Folder of NPZ files of chips."""
-    places: Path
+    places: StrPath
     """CSV file that says where each chip was cut from."""
-    twins: Path
+    twins: StrPath
     """Folder of simulated twins; what is missing is made."""
-    pairs: Path | None = None
+    pairs: StrPath | None = None
     """Folder (searched with all below it) of NPZ files with images before and after."""
-    surfaces: Path | None = None
+    surfaces: StrPath | None = None
     """Folder of surface models as GeoTIFF."""
 
 
 def read_blocks(materials: Materials) -> dict[str, Block]:
     """Read all chips and put them together, by block."""
-    files = sorted(materials.chips.glob("*.npz"))
+    files = sorted(Path(materials.chips).glob("*.npz"))
     if not files:
         raise InventoryError(f"Expected NPZ files of chips in {materials.chips}, found none.")
     chips = {path.stem: read_chips(path) for path in files}
     return put_together(chips, read_places(materials.places))
 
 
-def read_sceneries(folder: Path) -> dict[str, Scenery]:
+def read_sceneries(folder: StrPath) -> dict[str, Scenery]:
     """Read the pairs of a folder that show something, by the file's name.
 
     A file holds either `before_B04`, `after_B04`, ... or `before`, `after` (band, y, x) and `bands`: DN at
@@ -61,7 +62,7 @@ def read_sceneries(folder: Path) -> dict[str, Scenery]:
     out; images of two sizes are brought to the first's.
     """
     found = {}
-    for path in sorted(folder.rglob("*.npz")):
+    for path in sorted(Path(folder).rglob("*.npz")):
         sides = _sides(path)
         if sides is None:
             continue
@@ -116,7 +117,7 @@ def _gaps(image: Floats) -> Floats:
     return np.where((image <= 0).any(axis=0), np.float32(np.nan), image * np.float32(DN))
 
 
-def read_surfaces(folder: Path, names: Sequence[str], resolution: float = 10.0) -> list[Floats]:
+def read_surfaces(folder: StrPath, names: Sequence[str], resolution: float = 10.0) -> list[Floats]:
     """Read surface models, each in its own UTM zone: metres (y, x), NaN where unknown.
 
     Raises
@@ -124,7 +125,7 @@ def read_surfaces(folder: Path, names: Sequence[str], resolution: float = 10.0) 
     InventoryError
         One cannot be read.
     """
-    return [_surface(folder / f"{name}.tif", resolution) for name in names]
+    return [_surface(Path(folder) / f"{name}.tif", resolution) for name in names]
 
 
 def _surface(path: Path, resolution: float) -> Floats:

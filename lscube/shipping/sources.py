@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -100,7 +101,7 @@ def _pairs(
 def stocks_of_twin(name: str, materials: Materials, said: StockSettings) -> list[Stock]:
     """Patches of a twin, one stock for each of its pairs of images; "A-1" is another place like A."""
     letter, _, number = name.partition("-")
-    made = make_twin(letter, said.twins, materials.twins, int(number or 0))
+    made = make_twin(letter, said.twins, Path(materials.twins), int(number or 0))
     twin = TWINS[letter]
     contents = (job_content(twin, made, collections) for collections in twin.pairs)
     origin = f"the twin {letter}"
