@@ -18,7 +18,15 @@ from shapely.geometry.base import BaseGeometry
 
 Geometries = npt.NDArray[np.object_]
 
-_KINDS = ("Geometry", "Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon")
+_KINDS = (
+    "Geometry",
+    "Point",
+    "LineString",
+    "Polygon",
+    "MultiPoint",
+    "MultiLineString",
+    "MultiPolygon",
+)
 _POLYGON, _COLLECTIONS = 3, (4, 5, 6, 7)
 
 
