@@ -58,9 +58,9 @@ def calibrate(design: Design) -> Calibration:
         return pool.submit(_measure, ensemble, window, design.plan.settings, PIXELS).result()
 
 
-def _measure(ensemble: Ensemble, window: int, settings: CubeSettings, pixels: int) -> Calibration:
+def _measure(ensemble: Ensemble, window: int, settings: CubeSettings, edge: int) -> Calibration:
     """In the process of its own."""
-    look_seconds, pixel_seconds = _reading(settings, ensemble.models[0].card.resolution, pixels)
+    look_seconds, pixel_seconds = _reading(settings, ensemble.models[0].card.resolution, edge)
     batch = max(1, BATCH_PIXELS // window**2)
     channels = ensemble.models[0].card.channels
     noise = np.random.default_rng(0).uniform(0, 0.3, (batch, channels, window, window))

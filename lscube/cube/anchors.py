@@ -26,7 +26,7 @@ BRIGHT = 8.0
 SLOPE = 5.0
 """Degrees below which ground is left out where slopes are known: water, fields, towns, snow on plains."""
 FEWEST = 400
-"""Pixels below which nothing is measured, and with which a measurement counts half."""
+"""Pixels below which nothing is measured."""
 SCALES = (0.7, 1.4)
 """Least and most that a band is multiplied by. Without limits a network that was trained on wooded mountains
 had an MCC of 0.08 on Iburi's autumn, with them 0.61 (`docs/model.md`)."""
@@ -112,29 +112,16 @@ class Line:
     reason: str = ""
     """What was measured, or why nothing was."""
 
-    def applied(self, image: Any, axis: int = 0) -> Any:
-        """Bring reflectance to the reference.
-
-        Parameters
-        ----------
-        image
-            Of any shape, NumPy or Dask, float32.
-        axis
-            Of the bands.
-
-        Returns
-        -------
-        float32, of the same shape; NaN and inf stay, nothing else lies below 0.
-        """
+    def applied(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Bring reflectance (band, y, x) to the reference; NaN and inf stay, nothing else lies below 0."""
         if not self.slopes:
             return image
-        shape = [1] * image.ndim
-        shape[axis] = -1
         slopes, intercepts = (
-            np.array(numbers, np.float32).reshape(shape)
+            np.array(numbers, np.float32)[:, np.newaxis, np.newaxis]
             for numbers in (self.slopes, self.intercepts)
         )
-        return np.maximum(image * slopes + intercepts, np.float32(0))
+        brought: npt.NDArray[np.float32] = np.maximum(image * slopes + intercepts, np.float32(0))
+        return brought
 
 
 def line_between(anchors: Anchors, reference: Anchors, reason: str = "") -> Line:
@@ -147,9 +134,11 @@ def line_between(anchors: Anchors, reference: Anchors, reason: str = "") -> Line
     return Line(tuple(round(x, 7) for x in slopes), tuple(round(x, 7) for x in starts), reason)
 
 
-def brought(image: Any, anchors: Anchors | None, reference: Anchors, axis: int = 0) -> Any:
-    """Bring an image whose anchors are measured to a reference; without anchors it stays as it is."""
-    return image if anchors is None else line_between(anchors, reference).applied(image, axis)
+def brought(
+    image: npt.NDArray[np.float32], anchors: Anchors | None, reference: Anchors
+) -> npt.NDArray[np.float32]:
+    """Bring an image (band, y, x) with its anchors to a reference; without anchors it stays as it is."""
+    return image if anchors is None else line_between(anchors, reference).applied(image)
 
 
 _ATTRIBUTES = ("reference_bands", "reference_low", "reference_high")

@@ -62,9 +62,13 @@ def decide(
 
 
 def read_values(
-    source: rasterio.DatasetReader, band: int, window: Window, encoding: Encoding
+    source: rasterio.DatasetReader,
+    band: int,
+    window: Window,
+    encoding: Encoding,
+    shape: tuple[int, int] | None = None,
 ) -> Pixels:
-    """Read a window of an open file as values.
+    """Read a window of an open file as values, or the nearest of them on fewer pixels (`shape`).
 
     Returns
     -------
@@ -77,8 +81,8 @@ def read_values(
     SceneError
         A number occurs that cannot be what it is said to be.
     """
-    numbers = source.read(band, window=window)
-    return decode(numbers, mask_of(source, band, window, encoding.validity), encoding)
+    numbers = source.read(band, window=window, out_shape=shape)
+    return decode(numbers, mask_of(source, band, window, encoding.validity, shape), encoding)
 
 
 def mask_of(

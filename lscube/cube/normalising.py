@@ -8,24 +8,23 @@ those before it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import rasterio
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
-from rasterio.enums import Resampling
 from rasterio.windows import Window
 from rasterio.windows import transform as window_transform
 
 from lscube import terrain
 from lscube.cube.anchors import Anchors, Line, line_between, measure_anchors
-from lscube.cube.decoding import decide, decode, mask_of
-from lscube.cube.look import window_of
+from lscube.cube.decoding import decide, read_values
+from lscube.cube.look import AT_A_TIME, LONGEST, window_of
 from lscube.cube.masks import reason_table
 from lscube.cube.opening import read_from
 from lscube.cube.reading import Access, Source
@@ -37,31 +36,26 @@ from lscube.grid import bounds_of, epsg_of, resolution_of
 
 LEAST = 20_000.0
 """Metres along each edge of what is looked at: a small area is measured with what lies around it."""
-LONGEST = 512
-"""Pixels along the longer edge of the coarse image."""
 WATER = 6
 """Class of a scene classification that is no ground, beside those that are masked."""
-AT_A_TIME = 8
-"""Passes that are read side by side."""
-
 Floats = npt.NDArray[np.float32]
+Found = TypeVar("Found")
 
 
 def coarse_grid(grid: GeoBox) -> GeoBox:
     """The area's surroundings on at most `LONGEST` pixels along an edge."""
     west, south, east, north = bounds_of(grid)
-    middle = ((west + east) / 2, (south + north) / 2)
-    half = [max(length, LEAST) / 2 for length in (east - west, north - south)]
+    width, height = max(east - west, LEAST), max(north - south, LEAST)
     own = resolution_of(grid)
-    step = own * math.ceil(2 * max(half) / LONGEST / own)
-    left, bottom, right, top = (
-        math.floor((at + sign * length) / step) * step
-        for sign, at, length in (
-            (-1, middle[0], half[0]), (-1, middle[1], half[1]),
-            (1, middle[0], half[0]), (1, middle[1], half[1]),
-        )
-    )  # fmt: skip
-    bounds = (left, bottom, right + step, top + step)
+    step = own * math.ceil(max(width, height) / LONGEST / own)
+
+    def snapped(middle: float, length: float) -> tuple[float, float]:
+        first, last = (math.floor((middle + sign * length / 2) / step) for sign in (-1, 1))
+        return first * step, (last + 1) * step
+
+    left, right = snapped((west + east) / 2, width)
+    bottom, top = snapped((south + north) / 2, height)
+    bounds = (left, bottom, right, top)
     return GeoBox.from_bbox(bounds, crs=f"EPSG:{epsg_of(grid)}", resolution=step)
 
 
@@ -137,61 +131,51 @@ class _Ground:
             return None  # it will be missed, and named, when it is read
 
     def _look(self, scene: Scene) -> tuple[Floats, Floats] | None:
-        first = self._read(scene.bands[0], "reflectance")
-        if first is None:
+        slope = self._read(scene.bands[0], self._slope)
+        if slope is None:
             return None
-        values, slope = first
-        rest = [self._read(band, "reflectance", values.shape) for band in scene.bands[1:]]
-        if any(other is None for other in rest):
+        planes = [self._values(band, "reflectance", slope.shape) for band in scene.bands]
+        found = [plane for plane in planes if plane is not None]
+        if len(found) < len(planes):
             return None
-        image = np.stack([values, *(other[0] for other in rest if other is not None)])
-        image[:, ~np.isfinite(image).all(axis=0)] = np.nan
+        image = np.stack(found)
         if scene.classification is not None:
-            classes = self._read(scene.classification, "classes", values.shape)
+            classes = self._values(scene.classification, "classes", slope.shape)
             if classes is None:
                 return None
-            image[:, reason_table(self.masked)[classes[0].astype(np.uint8)] != 0] = np.nan
+            image[:, reason_table(self.masked)[classes] != 0] = np.nan
         return image.reshape(len(image), -1), slope.ravel()
 
     def _read(
-        self, source: Source, kind: Kind, shape: tuple[int, ...] | None = None
-    ) -> tuple[Floats, Floats] | None:
-        use = partial(self._decoded, source=source, kind=kind, shape=shape)
+        self, source: Source, see: Callable[[rasterio.DatasetReader, Window], Found]
+    ) -> Found | None:
+        """What is seen in the part of a file that reaches the coarse grid; None where there is none."""
+
+        def use(file: rasterio.DatasetReader) -> Found | None:
+            window = window_of(file, bounds_of(self.coarse), epsg_of(self.coarse))
+            return None if window is None else see(file, window)
+
         return read_from(source.href, use, self.access.sign, self.access.patience)
 
-    def _decoded(
-        self,
-        file: rasterio.DatasetReader,
-        source: Source,
-        kind: Kind,
-        shape: tuple[int, ...] | None,
-    ) -> tuple[Floats, Floats] | None:
-        """Values of what a file has of the coarse grid, by the nearest pixels, and their slope."""
-        window = window_of(file, bounds_of(self.coarse), epsg_of(self.coarse))
-        if window is None:
-            return None
-        encoding = decide(
-            kind, source.stated, header_of(file, source.band), source.known, source.dark
-        )
-        smaller = min(1.0, LONGEST / max(window.height, window.width))
-        size = shape or tuple(
-            max(1, round(length * smaller)) for length in (window.height, window.width)
-        )
-        rows, columns = size
-        numbers = file.read(
-            source.band, window=window, out_shape=(rows, columns), resampling=Resampling.nearest
-        )
-        mask = mask_of(file, source.band, window, encoding.validity, (rows, columns))
-        values = decode(numbers, mask, encoding).astype(np.float32)
-        return values, self._slope_at(file, window, (rows, columns))
+    def _values(
+        self, source: Source, kind: Kind, shape: tuple[int, int]
+    ) -> npt.NDArray[Any] | None:
+        """Values of that part on so many pixels, by the nearest."""
 
-    def _slope_at(
-        self, file: rasterio.DatasetReader, window: Window, shape: tuple[int, int]
-    ) -> Floats:
-        """Slope at pixels that a window is read as."""
+        def see(file: rasterio.DatasetReader, window: Window) -> npt.NDArray[Any]:
+            header = header_of(file, source.band)
+            encoding = decide(kind, source.stated, header, source.known, source.dark)
+            return read_values(file, source.band, window, encoding, shape)
+
+        return self._read(source, see)
+
+    def _slope(self, file: rasterio.DatasetReader, window: Window) -> Floats:
+        """Slope at the pixels that a window is read as."""
+        smaller = min(1.0, LONGEST / max(window.height, window.width))
         rows, columns = (
             (np.arange(n) + 0.5) * length / n
-            for n, length in zip(shape, (window.height, window.width), strict=True)
+            for length in (window.height, window.width)
+            for n in (max(1, round(length * smaller)),)
         )
         x, y = np.meshgrid(columns, rows)
         own = window_transform(window, file.transform)

@@ -36,7 +36,7 @@ def note_of(
         )
     else:
         note += _numbers(item, classes, scene.classification, "classes", looks, "; classes")
-    return note
+    return note if scene.line is None else f"{note}; {scene.line.reason}"
 
 
 def _numbers(

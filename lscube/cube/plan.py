@@ -141,8 +141,7 @@ def describe_side(
     notes, samples = [], []
     for (item, bands), scene in zip(used, made, strict=True):
         key = find_classification(item, scenes.scl_asset)
-        note = note_of(item, scene, bands, Band(key) if key else None, reading.seen)
-        notes.append(note if scene.line is None else f"{note}; {scene.line.reason}")
+        notes.append(note_of(item, scene, bands, Band(key) if key else None, reading.seen))
         samples.append(sample_of(item, scene, bands, reading.seen))
     return Described(
         tuple(made),
