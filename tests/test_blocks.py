@@ -10,7 +10,7 @@ from lscube import terrain
 from lscube.errors import InventoryError
 from lscube.learn import Chips
 from lscube.learn.pretraining.blocks import DIVISORS, Place, put_together, read_places, red_maxima
-from lscube.learn.pretraining.cutting import choose_windows, in_reference, stock_of_block
+from lscube.learn.pretraining.cutting import choose_windows, scene_of, stock_of_block
 from lscube.learn.pretraining.pairs import (
     STEEP,
     cut_landslides,
@@ -155,7 +155,7 @@ def test_patches_of_a_block_are_windows_over_several_chips():
 
 def test_a_block_that_shows_nothing_is_refused():
     with pytest.raises(InventoryError, match=r"radiometry can be measured.*alike"):
-        in_reference(np.full((128, 128, 3), 0.5, np.float32))
+        scene_of(np.full((128, 128, 3), 0.5, np.float32))
 
 
 # Pairs.
@@ -182,7 +182,7 @@ def pair(seed=0, shape=(150, 140)):
 def landslides():
     dn, mask = country()
     reflectance = (dn * 1e-4).astype(np.float32)
-    return cut_landslides(in_reference(reflectance), mask)
+    return cut_landslides(scene_of(reflectance), mask)
 
 
 def test_landslides_are_cut_out_with_their_surroundings(landslides):

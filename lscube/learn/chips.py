@@ -39,7 +39,12 @@ class Chips:
 
     def reflectance(self, indices: NDArray[np.intp] | slice) -> NDArray[np.float32]:
         """Rho = 0.3 v / 255 of some chips, (n, y, x, 3)."""
-        return self.images[indices].astype(np.float32) * np.float32(FULL_SCALE / 255)
+        return reflectance_of(self.images[indices])
+
+
+def reflectance_of(shown: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Rho = 0.3 v / 255 of 8 bits."""
+    return shown.astype(np.float32) * np.float32(FULL_SCALE / 255)
 
 
 def read_chips(path: StrPath) -> Chips:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+import shapely
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
@@ -16,6 +17,7 @@ from rasterio.warp import calculate_default_transform, reproject
 from scipy import ndimage
 
 from lscube.errors import InventoryError
+from lscube.grid import utm_epsg
 from lscube.learn import read_chips
 from lscube.learn.pretraining.blocks import DN, Block, put_together, read_places
 from lscube.learn.pretraining.pairs import Scenery, scenery
@@ -133,8 +135,7 @@ def _surface(path: Path, resolution: float) -> Floats:
         with rasterio.open(path) as file:
             numbers = file.read(1).astype(np.float32)
             numbers[file.read_masks(1) == 0] = np.nan
-            longitude, latitude = file.lnglat()
-            crs = f"EPSG:{(32600 if latitude >= 0 else 32700) + int((longitude + 180) // 6) + 1}"
+            crs = f"EPSG:{utm_epsg(shapely.Point(file.lnglat()))}"
             transform, width, height = calculate_default_transform(
                 file.crs, crs, file.width, file.height, *file.bounds, resolution=resolution
             )

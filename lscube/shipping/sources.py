@@ -14,8 +14,7 @@ from lscube.errors import InventoryError
 from lscube.grid import resolution_of
 from lscube.learn import make_labels
 from lscube.learn.pretraining.blocks import Block
-from lscube.learn.pretraining.cutting import in_reference, stock_of_block
-from lscube.learn.pretraining.filling import Spots
+from lscube.learn.pretraining.cutting import scene_of, stock_of_block
 from lscube.learn.pretraining.pairs import cut_landslides, stock_of_pairs
 from lscube.learn.pretraining.stock import Stock, join, lend_terrain, stock_of_cube
 from lscube.scores import IGNORE
@@ -47,24 +46,13 @@ def make_stock(said: StockSettings, materials: Materials, part: Part) -> Stock:
             f"Expected chips of block {missing[0]}, found those of {', '.join(sorted(blocks))}; check "
             f"{materials.places} and [stock]."
         )
-    spots = Spots(np.concatenate([_masks(blocks[name]) for name in said.blocks]))
+    shapes = np.concatenate([blocks[name].masks for name in said.blocks])
     own = [blocks[name] for name in names]
-    stocks = [stock_of_block(block, said.window, seed, spots) for block in own]
+    stocks = [stock_of_block(block, said.window, seed, shapes) for block in own]
     if materials.pairs is not None and part != "test":
         stocks += _pairs(said, materials, own, part, seed)
     stocks += [cut for name in twins for cut in stocks_of_twin(name, materials, said)]
     return lend_terrain(join(stocks), 10.0, seed)
-
-
-def _masks(block: Block) -> np.typing.NDArray[np.uint8]:
-    """A block's chips' masks, (n, y, x)."""
-    edge = block.labels.shape[0] // (1 + max(place.row for place in block.places))
-    return np.stack(
-        [
-            block.labels[p.row * edge : (p.row + 1) * edge, p.column * edge : (p.column + 1) * edge]
-            for p in block.places
-        ]
-    )
 
 
 def _pairs(
@@ -89,7 +77,7 @@ def _pairs(
     names = said.surfaces if learning else said.validation_surfaces
     surfaces = read_surfaces(materials.surfaces, names)
     slides = [
-        one for block in blocks for one in cut_landslides(in_reference(block.image), block.labels)
+        one for block in blocks for one in cut_landslides(scene_of(block.image), block.labels)
     ]
     rounds = said.rounds if learning else 1
     return [

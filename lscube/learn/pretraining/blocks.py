@@ -60,6 +60,11 @@ class Place(NamedTuple):
     red_maximum: float | None
     """DN of its brightest red, where known."""
 
+    def cell(self, edge: int) -> tuple[slice, slice]:
+        """Rows and columns of its pixels in the block, of chips that are so many pixels wide."""
+        top, left = self.row * edge, self.column * edge
+        return slice(top, top + edge), slice(left, left + edge)
+
 
 @dataclass(frozen=True)
 class Block:
@@ -72,6 +77,17 @@ class Block:
     """Reflectance at the top of the atmosphere, (y, x, band), NaN where there is no chip."""
     labels: NDArray[np.uint8]
     """0, 1 or `IGNORE`, (y, x)."""
+
+    @property
+    def cells(self) -> list[tuple[slice, slice]]:
+        """Rows and columns of each chip."""
+        edge = self.labels.shape[0] // (1 + max(place.row for place in self.places))
+        return [place.cell(edge) for place in self.places]
+
+    @property
+    def masks(self) -> NDArray[np.uint8]:
+        """The chips' labels, (n, y, x)."""
+        return np.stack([self.labels[cell] for cell in self.cells])
 
 
 def read_places(path: StrPath) -> dict[tuple[str, int], Place]:
@@ -154,8 +170,7 @@ def _block(
     labels = np.full(image.shape[:2], IGNORE, np.uint8)
     scale = np.array(DIVISORS) / DIVISORS[0] * DN / 255
     for place, pixels, mask, factor in zip(places, images, masks, factors, strict=True):
-        top, left = place.row * edge, place.column * edge
-        inside = (slice(top, top + edge), slice(left, left + edge))
+        inside = place.cell(edge)
         # Half a step more: values were cut off, not rounded.
         image[inside] = (pixels + 0.5) * (factor * scale)
         labels[inside] = mask

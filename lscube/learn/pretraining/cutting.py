@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from lscube.cube.anchors import REFERENCE, brought, measure_anchors
+from lscube.cube.anchors import REFERENCE, measure_anchors
 from lscube.errors import InventoryError
+from lscube.learn.chips import Chips
 from lscube.learn.pretraining.blocks import Block
-from lscube.learn.pretraining.filling import Spots
-from lscube.learn.pretraining.stock import CHIP, LOANS, Bytes, Stock, as_bytes, made_before
+from lscube.learn.pretraining.stock import Bytes, Stock, in_reference, of_chips, stock_of_chips
 
-BANDS = REFERENCE.bands
 COARSE = 4
 """A block's anchors are measured on one pixel of so many in both directions."""
 LEAST_SEEN = 0.6
@@ -22,7 +19,7 @@ LEAST_NEW = 0.5
 """Share of what a window shows that no other does."""
 
 
-def in_reference(image: NDArray[np.float32]) -> Bytes:
+def scene_of(image: NDArray[np.float32]) -> Bytes:
     """A block's image (y, x, 3) in the reference's radiometry, 8 bit; 0 where nothing is seen.
 
     Raises
@@ -31,15 +28,15 @@ def in_reference(image: NDArray[np.float32]) -> Bytes:
         The image shows too little.
     """
     bands_first = np.moveaxis(image, -1, 0)
-    anchors, why = measure_anchors(bands_first[:, ::COARSE, ::COARSE], BANDS)
+    anchors, why = measure_anchors(bands_first[:, ::COARSE, ::COARSE], REFERENCE.bands)
     if anchors is None:
         raise InventoryError(
             f"Expected an image whose radiometry can be measured, but {why}; leave it out."
         )
-    return as_bytes(np.moveaxis(brought(bands_first, anchors, REFERENCE), 0, -1))
+    return in_reference(bands_first, anchors)
 
 
-def stock_of_block(block: Block, window: int, seed: int, spots: Spots | None = None) -> Stock:
+def stock_of_block(block: Block, window: int, seed: int, shapes: Bytes | None = None) -> Stock:
     """Make the image before each chip of a block, and cut windows that are mostly seen.
 
     Parameters
@@ -48,40 +45,30 @@ def stock_of_block(block: Block, window: int, seed: int, spots: Spots | None = N
         From `put_together`.
     window
         Edge of a patch in pixels.
-    seed
-        Of the filling; each chip has draws of its own.
-    spots
-        What lends the spots their shapes; default: the block's own landslides.
+    seed, shapes
+        As for `stock_of_chips`.
     """
-    after = in_reference(block.image)
-    edge = block.labels.shape[0] // (1 + max(place.row for place in block.places))
-    cells = [
-        (slice(p.row * edge, (p.row + 1) * edge), slice(p.column * edge, (p.column + 1) * edge))
-        for p in block.places
-    ]
-    lent = spots or Spots(np.stack([block.labels[cell] for cell in cells]))
-    layers = [after.copy(), after.copy(), after, after.copy()]
-    for number, cell in enumerate(cells):
-        rng = np.random.default_rng((seed, number))
-        pre, pre_spots, post_spots = made_before(after[cell], block.labels[cell], lent, rng)
-        for layer, made in zip((*layers[:2], layers[3]), (pre, pre_spots, post_spots), strict=True):
-            layer[cell] = np.maximum(made, 1)
+    after, cells = scene_of(block.image), block.cells
+    names = tuple(f"{place.row}, {place.column}" for place in block.places)
+    chips = Chips(np.stack([after[cell] for cell in cells]), block.masks, names, block.name)
+    made = stock_of_chips(chips, seed, shapes)
     corners = choose_windows(np.asarray((after > 0).all(axis=-1)), window)
 
-    def cut(layer: NDArray[Any]) -> NDArray[Any]:
+    def cut(layer: Bytes) -> Bytes:
         return np.stack([layer[y : y + window, x : x + window] for y, x in corners])
 
-    pre, pre_spots, post, post_spots = map(cut, layers)
-    return Stock(
-        pre,
-        pre_spots,
-        post,
-        post_spots,
+    def laid_out(layer: Bytes) -> Bytes:
+        whole = np.zeros_like(after)
+        for cell, chip in zip(cells, layer, strict=True):
+            whole[cell] = chip
+        return cut(whole)
+
+    return of_chips(
+        laid_out(made.pre),
+        laid_out(made.pre_spots),
+        cut(after),
+        laid_out(made.post_spots),
         cut(block.labels),
-        np.empty((0, window, window), np.int16),
-        np.full(len(corners), -1, np.int32),
-        np.full((len(corners), LOANS), -1, np.int32),
-        np.full(len(corners), CHIP, np.uint8),
     )
 
 

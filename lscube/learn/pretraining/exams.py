@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lscube.learn.chips import FULL_SCALE
+from lscube.learn.chips import reflectance_of
 from lscube.learn.pretraining.stock import CHIP, NO_TERRAIN, PAIR, STEP, TWIN, Stock, turn
 from lscube.scores import Tally
 
@@ -93,7 +93,7 @@ def shown(stock: Stock, patches: NDArray[np.intp], exam: Exam) -> dict[str, Floa
 
 
 def _reflectance(values: NDArray[np.uint8]) -> Floats:
-    return np.where(values == 0, np.nan, values * np.float32(FULL_SCALE / 255)).astype(np.float32)
+    return np.where(values == 0, np.float32(np.nan), reflectance_of(values))
 
 
 def marks(tallies: Mapping[str, Tally], exams: Sequence[Exam]) -> dict[str, Any]:

@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lscube import terrain
-from lscube.cube.anchors import REFERENCE, brought, measure_anchors
+from lscube.cube.anchors import REFERENCE, measure_anchors
 from lscube.errors import InventoryError
-from lscube.learn.chips import FULL_SCALE
+from lscube.learn.chips import reflectance_of
 from lscube.learn.pretraining.stock import (
-    LOANS,
-    NO_TERRAIN,
     PAIR,
-    STEP,
     Bytes,
     Stock,
     as_bytes,
+    in_reference,
+    of_places,
     turn,
+    window_corners,
 )
 from lscube.scores import IGNORE
 
@@ -90,7 +90,7 @@ def scenery(name: str, before: Floats, after: Floats) -> Scenery | None:
         anchors, _ = measure_anchors(image, REFERENCE.bands)
         if anchors is None:
             return None
-        sides.append(as_bytes(np.moveaxis(brought(image, anchors, REFERENCE), 0, -1)))
+        sides.append(in_reference(image, anchors))
     return Scenery(name, *sides)
 
 
@@ -116,7 +116,7 @@ def cut_landslides(after: Bytes, labels: NDArray[np.uint8]) -> list[Landslide]:
             continue
         if not ring.any():
             continue
-        values = pixels.astype(np.float32) * np.float32(FULL_SCALE / 255)
+        values = reflectance_of(pixels)
         found.append(Landslide(values, mask, np.median(values[ring], axis=0), *_axis(mask)))
     return found
 
@@ -180,29 +180,10 @@ def stock_of_pairs(
     patches = [
         _patch(one, corner, wide, landslides, (window, density, resolution), seed)
         for one in sceneries
-        for corner in _corners(one.after.shape[:2], window)
+        for corner in window_corners(one.after.shape[:2], window, window)
     ]
-    before, after, labels, steps = (np.stack(part) for part in zip(*patches, strict=True))
-    count = len(patches)
-    return Stock(
-        before,
-        before,
-        after,
-        after,
-        labels,
-        steps,
-        np.arange(count, dtype=np.int32),
-        np.full((count, LOANS), -1, np.int32),
-        np.full(count, PAIR, np.uint8),
-    )
-
-
-def _corners(shape: tuple[int, ...], window: int) -> list[tuple[int, int]]:
-    """First row and column of windows that cover an image; what is smaller gives one, filled up."""
-    starts = [
-        sorted({*range(0, max(n - window, 0) + 1, window), max(n - window, 0)}) for n in shape
-    ]
-    return [(y, x) for y in starts[0] for x in starts[1]]
+    before, after, labels, elevation = (np.stack(part) for part in zip(*patches, strict=True))
+    return of_places(before, after, labels, elevation, PAIR)
 
 
 def _patch(
@@ -212,15 +193,15 @@ def _patch(
     landslides: Sequence[Landslide],
     how: tuple[int, float, float],
     seed: int,
-) -> tuple[Bytes, Bytes, NDArray[np.uint8], NDArray[np.int16]]:
-    """Before, after, labels, and elevation in steps above its mean."""
+) -> tuple[Bytes, Bytes, NDArray[np.uint8], Floats]:
+    """Before, after, labels, and elevation in metres."""
     window, density, resolution = how
     rng = np.random.default_rng((seed, *scene.name.encode(), *corner))
     before, after = (_window(image, corner, window) for image in (scene.before, scene.after))
     elevation = _piece(surfaces, window, rng)
     labels = np.where((after > 0).all(axis=-1), 0, IGNORE).astype(np.uint8)
     tries = rng.poisson(density * (window / 224) ** 2) if rng.random() > 0.2 else 0
-    values = after.astype(np.float32) * np.float32(FULL_SCALE / 255)
+    values = reflectance_of(after)
     ground = _Ground(elevation, resolution, rng)
     for _ in range(tries):
         one = turned(landslides[int(rng.integers(len(landslides)))], int(rng.integers(8)))
@@ -228,13 +209,7 @@ def _patch(
         if place is not None:
             _set_into(values, labels, one, place, ground.light)
     shown = np.where((after > 0).all(axis=-1, keepdims=True), as_bytes(values), 0)
-    steps = np.round((elevation - elevation.mean()) / STEP)
-    return (
-        before,
-        shown.astype(np.uint8),
-        labels,
-        np.clip(steps, NO_TERRAIN + 1, 32767).astype("i2"),
-    )
+    return before, shown.astype(np.uint8), labels, elevation
 
 
 def _window(image: Bytes, corner: tuple[int, int], window: int) -> Bytes:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lscube import terrain
-from lscube.cube.anchors import REFERENCE, brought, measure_anchors
+from lscube.cube.anchors import REFERENCE, Anchors, brought, measure_anchors
 from lscube.errors import InventoryError
 from lscube.files import appearing
 from lscube.learn.chips import FULL_SCALE, Chips
@@ -104,17 +104,40 @@ def stock_of_chips(chips: Chips, seed: int, shapes: Bytes | None = None) -> Stoc
         for number, (image, mask) in enumerate(zip(chips.images, chips.masks, strict=True))
     ]
     pre, pre_spots, post_spots = (np.maximum(np.stack(part), 1) for part in zip(*made, strict=True))
-    window = chips.masks.shape[1:]
+    return of_chips(pre, pre_spots, np.maximum(chips.images, 1), post_spots, chips.masks)
+
+
+def of_chips(pre: Bytes, pre_spots: Bytes, post: Bytes, post_spots: Bytes, labels: Bytes) -> Stock:
+    """Patches of chips, which have no terrain."""
+    count, *window = labels.shape
     return Stock(
         pre,
         pre_spots,
-        np.maximum(chips.images, 1),
+        post,
         post_spots,
-        chips.masks,
+        labels,
         np.empty((0, *window), np.int16),
-        np.full(len(chips), -1, np.int32),
-        np.full((len(chips), LOANS), -1, np.int32),
-        np.full(len(chips), CHIP, np.uint8),
+        np.full(count, -1, np.int32),
+        np.full((count, LOANS), -1, np.int32),
+        np.full(count, CHIP, np.uint8),
+    )
+
+
+def of_places(
+    before: Bytes, after: Bytes, labels: Bytes, elevation: NDArray[np.float32], kind: int
+) -> Stock:
+    """Patches with terrain of their own, metres (n, y, x); they have no spots."""
+    count = len(labels)
+    return Stock(
+        before,
+        before,
+        after,
+        after,
+        labels,
+        as_steps(elevation),
+        np.arange(count, dtype=np.int32),
+        np.full((count, LOANS), -1, np.int32),
+        np.full(count, kind, np.uint8),
     )
 
 
@@ -146,34 +169,33 @@ def stock_of_cube(
     slopes = terrain.slope(cube["elevation"].to_numpy(), resolution)
     pre, post = (_side(cube[side], slopes) for side in ("pre", "post"))
     known = np.asarray(labels)
-    corners = [
-        (y, x)
-        for y in _starts(known.shape[0], window, stride)
-        for x in _starts(known.shape[1], window, stride)
-    ]
-
-    def cut(layer: NDArray[Any]) -> NDArray[Any]:
-        return np.stack([layer[y : y + window, x : x + window] for y, x in corners])
-
-    before, after = cut(pre), cut(post)
-    heights = as_steps(cut(cube["elevation"].to_numpy()))
-    count = np.arange(len(corners), dtype=np.int32)
-    loans = np.full((len(corners), LOANS), -1, np.int32)
-    kinds = np.full(len(corners), TWIN, np.uint8)
-    return Stock(before, before, after, after, cut(known), heights, count, loans, kinds)
+    corners = window_corners(known.shape, window, stride)
+    before, after, own, elevation = (
+        np.stack([layer[y : y + window, x : x + window] for y, x in corners])
+        for layer in (pre, post, known, cube["elevation"].to_numpy())
+    )
+    return of_places(before, after, own, elevation, TWIN)
 
 
 def _side(image: xr.DataArray, slopes: NDArray[np.float32]) -> Bytes:
     """An image in the reference's radiometry, (y, x, 3), 8 bit."""
     bands = REFERENCE.bands
     pixels = image.sel(band=list(bands)).transpose("band", "y", "x").to_numpy()
-    anchors, _ = measure_anchors(pixels, bands, slopes)
-    return as_bytes(np.moveaxis(brought(pixels, anchors, REFERENCE), 0, -1))
+    return in_reference(pixels, measure_anchors(pixels, bands, slopes)[0])
 
 
-def _starts(length: int, window: int, stride: int) -> list[int]:
-    """First pixels of windows; the last one ends where the grid ends."""
-    return sorted({*range(0, length - window + 1, stride), max(length - window, 0)})
+def window_corners(shape: Sequence[int], window: int, stride: int) -> list[tuple[int, int]]:
+    """First row and column of windows; the last ones end where the image ends, if it is large enough."""
+    rows, columns = (
+        sorted({*range(0, length - window + 1, stride), max(length - window, 0)})
+        for length in shape
+    )
+    return [(y, x) for y in rows for x in columns]
+
+
+def in_reference(image: NDArray[np.float32], anchors: Anchors | None) -> Bytes:
+    """An image (band, y, x) with its anchors in the reference's radiometry, (y, x, band), 8 bit."""
+    return as_bytes(np.moveaxis(brought(image, anchors, REFERENCE), 0, -1))
 
 
 def as_bytes(reflectance: NDArray[np.float32]) -> Bytes:
