@@ -1,5 +1,7 @@
 r"""Train the models that ship with lscube, on chips, pairs and simulated twins.
 
+An interrupted training goes on when it is called again; its patches and its state lie in OUT.training.
+
 Example:
   python pipelines/train_shipped_model.py pipelines/configs/shipped.toml --chips CHIPS --places PLACES.csv \
       --pairs PAIRS --surfaces SURFACES --twins TWINS --out OUT
@@ -26,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--surfaces", type=Path, help="folder with surface models (GeoTIFF)")
     parser.add_argument("--twins", type=Path, required=True, help="folder of simulated twins")
     parser.add_argument("--from", dest="parent", type=Path, help="saved model to begin from")
-    parser.add_argument("--out", type=Path, required=True, help="folder to make")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder to make, with standard and light in it"
+    )
     parser.add_argument("--test", action="store_true", help="score on the test data; do so once")
     options = parser.parse_args(argv)
     try:

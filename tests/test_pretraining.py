@@ -1,4 +1,6 @@
-"""Filled chips, lent terrain, and the batches that a general model learns from."""
+"""Filled chips, lent terrain, the batches that a general model learns from, and its school."""
+
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -22,7 +24,8 @@ from lscube.learn.pretraining.stock import (
     turn,
 )
 from lscube.scores import IGNORE
-from lscube.settings import Recipe
+from lscube.settings import Recipe, School
+from tests.networks import plain_network, untraced
 
 EDGE = 32
 RNG = np.random.default_rng
@@ -312,3 +315,47 @@ def test_batch_normalisation_counts_anew():
     assert float(norm.moving_mean.numpy()[0]) == pytest.approx(3.0)
     assert float(norm.moving_variance.numpy()[0]) == pytest.approx(0.0, abs=1e-6)
     assert norm.momentum == 0.9
+
+
+class Cut(Exception):
+    """Stands for whatever ends a process."""
+
+
+def test_an_interrupted_school_goes_on_to_the_same_network(stock, tmp_path):
+    from lscube.learn.pretraining import schooling
+    from lscube.learn.state import load_state
+
+    exams = standard_exams(stock)
+    school = School(width=0.05, batch_size=2, epochs=3, examinations=4, settling=1)
+
+    def train(path, say):
+        with mock.patch.object(schooling, "build_network", plain_network), untraced():
+            desk = schooling.Desk(stock, stock, exams, school)
+            desk.train(say, path)
+        return desk.network.get_weights()
+
+    told = []
+    whole = train(tmp_path / "whole.npz", told.append)
+    assert [one["epoch"] for one in told] == [2, 3]
+
+    def cut(path, state):
+        save_state(path, state)
+        if state.epoch < 3:
+            raise Cut
+
+    save_state, again = schooling.save_state, []
+    for epoch in (1, 2):
+        with mock.patch.object(schooling, "save_state", cut), pytest.raises(Cut):
+            train(tmp_path / "cut.npz", again.append)
+        assert load_state(tmp_path / "cut.npz").epoch == epoch
+    rest = train(tmp_path / "cut.npz", again.append)
+    assert [one["epoch"] for one in again] == [2, 3]
+    for one, other in zip(whole, rest, strict=True):
+        np.testing.assert_array_equal(one, other)
+    # What was done is not done again, and time that is used up ends a training within an epoch.
+    done = train(tmp_path / "cut.npz", lambda found: pytest.fail("examined again"))
+    for one, other in zip(whole, done, strict=True):
+        np.testing.assert_array_equal(one, other)
+    school = school.model_copy(update={"minutes": 1e-9})
+    train(tmp_path / "short.npz", again.append)
+    assert load_state(tmp_path / "short.npz").epoch == 1

@@ -9,12 +9,12 @@ from affine import Affine
 
 from lscube import load_model
 from lscube.cube import REFERENCE
-from lscube.errors import InventoryError, SettingsError
+from lscube.errors import InventoryError, SettingsError, StoreError
 from lscube.learn import fit_chips
 from lscube.learn.bundle import open_network
 from lscube.learn.pretraining.stock import CHIP, PAIR, TWIN, read_stock
 from lscube.settings import TrainSettings, load_curriculum
-from lscube.shipping import Materials
+from lscube.shipping import Materials, prepare
 from lscube.shipping.sources import make_stock
 from tests.test_blocks import RNG, as_chips, country
 from tests.test_pipelines import PIPELINES, pipeline
@@ -171,7 +171,8 @@ def test_weights_changed_in_training_and_are_not_all_zero(made):
 
 def test_parts_hold_their_own_blocks_pairs_and_twins(made):
     learnt, held = (
-        read_stock(made / "out" / f"stock-{part}.npz") for part in ("training", "validation")
+        read_stock(made / "out.training" / f"stock-{part}.npz")
+        for part in ("training", "validation")
     )
     for stock in (learnt, held):
         assert {CHIP, TWIN, PAIR} == set(stock.kind)
@@ -226,7 +227,10 @@ def test_a_school_begins_with_what_another_learnt(made):
     from lscube.learn.pretraining.schooling import Desk
 
     policy = keras.config.dtype_policy()
-    stock, parent = read_stock(made / "out" / "stock-training.npz"), made / "out" / "standard"
+    stock, parent = (
+        read_stock(made / "out.training" / "stock-training.npz"),
+        made / "out" / "standard",
+    )
     school = load_curriculum(made / "curriculum.toml").school
     begun = Desk(stock, stock, (), school, parent).network.get_weights()
     keras.config.set_dtype_policy(policy)
@@ -243,6 +247,14 @@ def test_the_shipped_curriculum_is_valid_and_keeps_events_apart():
     ]
     assert not (letters[0] & letters[1] | letters[0] & letters[2] | letters[1] & letters[2])
     assert said.school.width == load_model("standard").card.width
+
+
+def test_patches_that_another_curriculum_left_are_not_taken(made):
+    said = load_curriculum(made / "curriculum.toml")
+    other = said.model_copy(update={"stock": said.stock.model_copy(update={"rounds": 5})})
+    materials = Materials(made / "chips", made / "places.csv", made / "twins")
+    with pytest.raises(StoreError, match=r"curriculum\.stock\.rounds was 2 and is 5 now"):
+        prepare(other, materials, made / "out")
 
 
 def test_a_place_in_two_parts_is_refused(tmp_path):

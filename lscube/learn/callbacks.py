@@ -67,9 +67,14 @@ class Reseed(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Seed augmentation and dropout."""
-        for number, generator in enumerate(self.model.seed_generators()):
-            drawn = np.random.default_rng((self.seed, epoch, number)).integers(2**31)
-            generator.state.assign(np.array([drawn, 0]).astype(generator.state.dtype))
+        reseed(self.model, self.seed, epoch)
+
+
+def reseed(model: Any, seed: int, epoch: int) -> None:
+    """Set a `TrainingModel`'s sources of randomness, from seed and epoch alone."""
+    for number, generator in enumerate(model.seed_generators()):
+        drawn = np.random.default_rng((seed, epoch, number)).integers(2**31)
+        generator.state.assign(np.array([drawn, 0]).astype(generator.state.dtype))
 
 
 class Schedule:

@@ -53,7 +53,7 @@ class School(Settings):
     epochs: int = Field(200, ge=1)
     """Most epochs."""
     minutes: float | None = Field(None, gt=0)
-    """Most time, after the first epoch, which compiles; the rate falls with what is used up first."""
+    """Most time, after the first step, which compiles; the rate falls with what is used up first."""
     learning_rate: float = Field(1.5e-3, gt=0)
     """AdamW's, at its highest; it rises over the first twentieth, then falls as a cosine to 0."""
     weight_decay: float = Field(0.02, ge=0)

@@ -11,6 +11,7 @@ from lscube.learn import Card, LoadedModel
 from lscube.learn.bundle import write_card
 from lscube.learn.pretraining.exams import standard_exams
 from lscube.learn.pretraining.stock import Stock, join, read_stock
+from lscube.learn.work import Work, open_work
 from lscube.paths import StrPath
 from lscube.settings import Curriculum
 from lscube.shipping.appraisal import appraise, settle_card, validate
@@ -27,25 +28,28 @@ Say = Callable[[dict[str, Any]], object]
 
 
 def prepare(curriculum: Curriculum, materials: Materials, out: StrPath) -> tuple[Stock, Stock]:
-    """Patches to learn from and to choose by; what an earlier call left in `out` is taken.
+    """Patches to learn from and to choose by; what an earlier call left in `<out>.training` is taken.
 
     Raises
     ------
     InventoryError
         Chips, pairs or surface models are missing, or are none.
     StoreError
-        Something cannot be written.
+        Something cannot be written, or was left by another training.
     """
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    work = _work(curriculum, out)
     parts: tuple[Part, ...] = ("training", "validation")
     made = []
     for part in parts:
-        path = out / f"stock-{part}.npz"
+        path = work.folder / f"stock-{part}.npz"
         if not path.exists():
             make_stock(curriculum.stock, materials, part).save(path)
         made.append(read_stock(path))
     return made[0], made[1]
+
+
+def _work(curriculum: Curriculum, out: StrPath) -> Work:
+    return open_work(Path(out), {"curriculum": curriculum.model_dump(mode="json")})
 
 
 def train(
@@ -56,6 +60,8 @@ def train(
     parent: StrPath | None = None,
 ) -> tuple[LoadedModel, ...]:
     """Train a network; write it, and the part that ends at half resolution, with their cards.
+
+    A training that was interrupted goes on after its last whole epoch.
 
     Parameters
     ----------
@@ -72,15 +78,19 @@ def train(
     ------
     ModelError
         The parent is another network.
+    StoreError
+        Something cannot be written, or was left by another training.
     """
     out = Path(out)
+    work = _work(curriculum, out)
     parent = None if parent is None else Path(parent)
     from lscube.learn.pretraining.schooling import Desk
 
     learnt, held = stocks
     exams = standard_exams(held)
     desk = Desk(learnt, held, exams, curriculum.school, parent)
-    desk.train(say)
+    desk.train(say, work.state)
+    out.mkdir(parents=True, exist_ok=True)
     models = []
     for name, half in NAMES.items():
         width = curriculum.school.width

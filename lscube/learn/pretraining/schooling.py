@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from lscube.learn.backend import keras
+from lscube.learn.callbacks import Reseed, reseed
 from lscube.learn.network import build_network, main_only
 from lscube.learn.pretraining.bank import Bank
 from lscube.learn.pretraining.exams import Exam, marks, sit
 from lscube.learn.pretraining.recipe import Draws, draw, epoch_steps
 from lscube.learn.pretraining.stock import Stock
+from lscube.learn.state import State, load_state, save_state
 from lscube.learn.training import TrainingModel, adopt_weights, compile_for_training, jit
 from lscube.settings import School, TrainSettings
 
@@ -68,35 +70,41 @@ class Desk:
         self.looking = main_only(self.network)
         self.looking.compile(jit_compile=jit())
 
-    def train(self, say: Say) -> dict[str, Any]:
+    def train(self, say: Say, path: Path) -> None:
         """Train; the network holds the best weights afterwards.
 
         Parameters
         ----------
         say
             Told of each examination.
+        path
+            File of the state after each epoch; an interrupted training goes on from it.
 
-        Returns
-        -------
-        dict
-            The examination of the weights that were kept.
+        Raises
+        ------
+        StoreError
+            The state cannot be written, or is damaged.
         """
-        watch = _Watch(self, say)
-        self.model.fit(
-            _batches(self.stock, self.school),
-            epochs=self.school.epochs,
-            callbacks=[watch],
-            shuffle=False,
-            verbose=0,
-        )
+        state = load_state(path)
+        watch = _Watch(self, say, path, state)
+        done = state.epoch if state else 0
+        if watch.used(done) < 1:
+            self.model.fit(
+                _batches(self.stock, self.school, done),
+                epochs=self.school.epochs,
+                initial_epoch=done,
+                callbacks=[Reseed(self.school.seed), watch],
+                shuffle=False,
+                verbose=0,
+            )
         for variable, value in zip(self.network.variables, watch.best_weights, strict=True):
             variable.assign(value)
         settle(self.network, self._batches())
-        return watch.best
 
     def _batches(self) -> Iterator[dict[str, Any]]:
         """The network's inputs, of the epoch after the last."""
         school = self.school
+        reseed(self.model, school.seed, school.epochs)
         drawn = draw(self.stock, school.recipe, school.batch_size, school.seed, school.epochs)
         for batch in drawn[: school.settling]:
             made = self.model.augmentation(as_tensors(batch))
@@ -153,13 +161,13 @@ def _optimizer(school: School) -> Any:
     return optimizer
 
 
-def _batches(stock: Stock, school: School) -> Any:
+def _batches(stock: Stock, school: School, epoch: int) -> Any:
     """Draws of one epoch after the other."""
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__(workers=1, use_multiprocessing=False)
-            self.epoch = 0
+            self.epoch = epoch
             self.drawn = self._draw()
 
         def _draw(self) -> list[Draws]:
@@ -179,52 +187,101 @@ def _batches(stock: Stock, school: School) -> Any:
 
 
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
-    """Learning rate, examinations, and the end."""
+    """Learning rate, examinations, the state after each epoch, and the end."""
 
-    def __init__(self, desk: Desk, say: Say) -> None:
+    def __init__(self, desk: Desk, say: Say, path: Path, state: State | None) -> None:
         super().__init__()
-        self.desk, self.school, self.say = desk, desk.school, say
+        self.desk, self.school, self.say, self.path, self.state = (
+            desk,
+            desk.school,
+            say,
+            path,
+            state,
+        )
+        counters = state.counters if state else {}
+        self.best = counters.get("best", -math.inf)
+        self.next = counters.get("next", 0.5)
+        self.before = counters.get("seconds", 0.0)
+        self.best_weights: list[Any] = state.best if state else []
+        self.history = list(state.history) if state else []
+        self.epoch = 0
         self.begun: float | None = None
-        self.best: dict[str, Any] = {"score": -math.inf}
-        self.best_weights: list[Any] = []
-        self.next = 0.5
 
-    def used(self, epoch: int) -> float:
+    def used(self, epochs: float) -> float:
         """Share of epochs, or of time, that is used up."""
-        share = epoch / self.school.epochs
+        share = epochs / self.school.epochs
         if self.school.minutes is not None:
             share = max(share, self.seconds / (60 * self.school.minutes))
         return min(share, 1.0)
 
     @property
     def seconds(self) -> float:
-        """Since the first epoch ended."""
-        return 0.0 if self.begun is None else time.monotonic() - self.begun
+        """Since the first step, which compiles, ended; an interrupted training's are added."""
+        return self.before + (0.0 if self.begun is None else time.monotonic() - self.begun)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Take up what an interrupted training left."""
+        if self.state is None:
+            return
+        pairs = (
+            (self.desk.network.variables, self.state.weights),
+            (self.model.optimizer.variables, self.state.optimizer),
+        )
+        for variables, values in pairs:
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Remember which epoch it is."""
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Set the learning rate."""
-        used = self.used(epoch)
+        used = self.used(self.epoch + batch / self.params["steps"])
         factor = min(1.0, (used + 0.002) / 0.05) * 0.5 * (1 + math.cos(math.pi * used))
         self.model.optimizer.learning_rate = self.school.learning_rate * max(factor, 1e-3)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Examine when it is time, and at the end."""
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Stop when the time is used up."""
         self.begun = time.monotonic() if self.begun is None else self.begun
+        self.model.stop_training = self.used(0) >= 1
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Examine when it is time, and at the end; keep the state."""
+        loss = float((logs or {}).get("loss", math.nan))
+        self.history.append({"epoch": epoch + 1, "loss": loss})
         used = self.used(epoch + 1)
-        if used < min(self.next, 1.0):
-            return
-        self.next = used + 0.5 / self.school.examinations
-        self.model.stop_training = used >= 1.0
+        if used >= min(self.next, 1.0):
+            self.next = used + 0.5 / self.school.examinations
+            self._examine(epoch, loss)
+        self.model.stop_training = used >= 1
+        save_state(
+            self.path,
+            State(
+                weights=_numbers(self.desk.network.variables),
+                optimizer=_numbers(self.model.optimizer.variables),
+                best=self.best_weights,
+                counters={"best": self.best, "next": self.next, "seconds": self.seconds},
+                history=self.history,
+            ),
+        )
+
+    def _examine(self, epoch: int, loss: float) -> None:
+        """Examine the averaged weights, and keep them if they are the best so far."""
         variables = self.desk.network.trainable_variables
-        raw = [variable.numpy() for variable in variables]
-        averages = self.model.optimizer._model_variables_moving_average
+        raw = _numbers(variables)
+        averages = _numbers(self.model.optimizer._model_variables_moving_average)
         for variable, average in zip(variables, averages, strict=True):
-            variable.assign(average.numpy())  # a copy: a step on JAX takes its buffers with it
+            variable.assign(average)
         found = self.desk.examine()
-        found = {"epoch": epoch + 1, "seconds": round(self.seconds, 1), **found}
-        self.say({**found, "loss": float((logs or {}).get("loss", math.nan))})
-        if found["score"] >= self.best["score"]:
-            self.best = found
-            self.best_weights = [variable.numpy() for variable in self.desk.network.variables]
+        self.say({"epoch": epoch + 1, "seconds": round(self.seconds, 1), **found, "loss": loss})
+        if found["score"] >= self.best:
+            self.best = found["score"]
+            self.best_weights = _numbers(self.desk.network.variables)
         for variable, value in zip(variables, raw, strict=True):
             variable.assign(value)
+
+
+def _numbers(variables: Iterable[Any]) -> list[Any]:
+    """Copies: a step on JAX takes a variable's buffers with it."""
+    return [np.array(keras.ops.convert_to_numpy(one)) for one in variables]
