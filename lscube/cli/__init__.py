@@ -103,6 +103,7 @@ for _command in (
     models.train,
     maps.plan,
     maps.predict,
+    models.adapt,
     maps.evaluate,
     inventory.inventory,
     maps.demo,

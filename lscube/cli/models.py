@@ -9,7 +9,7 @@ import click
 
 from lscube.cli.clusters import ClusterOptions, cluster_options
 from lscube.cli.options import PATH, JobOptions, job_options
-from lscube.cli.there import CHIPS, MODEL, WEIGHTS
+from lscube.cli.there import CHIPS, MAP, MODEL, WEIGHTS
 
 if TYPE_CHECKING:
     from lscube.learn import Card
@@ -67,6 +67,34 @@ def train(
         f"{name.upper()} {card.scores[name]:.3f}" for name in ("mcc", "f1") if name in card.scores
     ]
     click.echo(f"Wrote {out}: {', '.join(shown)} at threshold {card.threshold:g}")
+
+
+@click.command()
+@job_options
+@click.option("--model", type=MODEL, required=True, help="The model that the map was made with.")
+@click.option(
+    "--map", "store", type=MAP, required=True, help="The finished map, by path or address."
+)
+@click.option("--out", type=PATH, required=True, help="Folder of the adapted model to make.")
+def adapt(given: JobOptions, model: Path, store: str, out: Path) -> None:
+    """Adapt a model to an event, without any label.
+
+    The pixels that a map of the event is sure of teach what this event's landslides look like. The adapted
+    model maps this event as any other model does. Where the map shows too few landslides, or what one half
+    of it teaches does not hold in the other, nothing is made, and it is said why.
+
+    \b
+    Example:
+      lscube predict --job job.toml --model standard --out probability.zarr
+      lscube adapt --job job.toml --model standard --map probability.zarr --out adapted
+      lscube predict --job job.toml --model adapted --out adapted.zarr
+    """
+    job = given.make("cube")
+    from lscube.deliveries import adapt as adapt_to_event
+    from lscube.learn import load_model
+
+    card = adapt_to_event(job, load_model(model), store, out).card
+    click.echo(f"Wrote {out}: from {card.adapted}; threshold {card.threshold:g}")
 
 
 @click.group()
@@ -130,6 +158,7 @@ def _describe(card: Card) -> list[tuple[str, str]]:
         ("threshold", f"{card.threshold:g}"),
         ("calibration", "" if card.calibration is None else card.calibration.describe()),
         ("scores", ", ".join(f"{name} {value:.4g}" for name, value in card.scores.items())),
+        ("adapted to", "" if (to := card.adapted) is None else f"{to.event}: {to}"),
         ("needs not", ", ".join(card.optional_branches)),
         *(("tested on", f"{name}: {_worth(found)}") for name, found in card.evaluations.items()),
         *(("data", text) for text in card.data),

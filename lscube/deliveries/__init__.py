@@ -1,5 +1,6 @@
 """What is handed over of a map: opens the scenes and models that `products` needs. And a map made again."""
 
+from lscube.deliveries.adapting import adapt as adapt
 from lscube.deliveries.again import AtHand as AtHand
 from lscube.deliveries.again import reproduce as reproduce
 from lscube.deliveries.everything import Delivered as Delivered
@@ -10,6 +11,7 @@ from lscube.deliveries.publishing import publish as publish
 __all__ = [
     "AtHand",
     "Delivered",
+    "adapt",
     "current_inputs",
     "deliver",
     "publish",

@@ -125,7 +125,7 @@ def _read_network(folder: Path, sha256: str) -> Any:
     path = _check_digest(folder, sha256)
     if path.name == WEIGHTS:
         return read_weights(path, read_card(folder))
-    from lscube.learn import layers  # noqa: F401  (registers them)
+    from lscube.learn import layers, surroundings  # noqa: F401  (registers them)
     from lscube.learn.backend import keras
 
     try:

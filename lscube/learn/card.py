@@ -20,7 +20,7 @@ from lscube.files import read_text
 from lscube.markup import table
 from lscube.paths import StrPath
 from lscube.probabilities import Calibration
-from lscube.settings import Bounds, Branch, SplitSettings, TrainSettings, explain
+from lscube.settings import AdaptSettings, Bounds, Branch, SplitSettings, TrainSettings, explain
 from lscube.settings.models import shipped_folder
 
 CARD = "card.json"
@@ -61,6 +61,32 @@ class Evaluation(_Frozen):
     """2.5th and 97.5th percentile of each, over resampled chips or blocks."""
     pixels: int = Field(0, ge=0)
     """Labelled pixels."""
+
+
+class Adaptation(_Frozen):
+    """What the sure pixels of an event's map taught, without any label."""
+
+    event: str
+    """The event's id."""
+    settings: AdaptSettings
+    """Which pixels were sure, and what had to hold."""
+    landslide_pixels: int
+    """Sure landslides that were learnt from."""
+    other_pixels: int
+    """Sure others that were learnt from."""
+    squares: int
+    """Squares of the map that were read."""
+    agreement: float
+    """MCC with which half of the squares recognised the other half's sure pixels; the lower of both."""
+    growth: float
+    """Area at an adapted probability of one half or more, relative to the map's landslide area; the threshold
+    is where it is `settings.growth`."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.landslide_pixels:,} sure landslide pixels and {self.other_pixels:,} others of "
+            f"{self.squares} squares, whose halves agree with MCC {self.agreement:.2f}"
+        )
 
 
 class Card(_Frozen):
@@ -111,6 +137,8 @@ class Card(_Frozen):
     """What it was not tested on."""
     parent: str = ""
     """sha256 of the network that this one was fine-tuned from."""
+    adapted: Adaptation | None = None
+    """To which event it was adapted without labels, and what that rests on."""
     origin: str = ""
     """Where imported weights came from."""
     versions: dict[str, str] = {}

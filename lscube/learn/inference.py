@@ -14,6 +14,7 @@ import numpy as np
 from lscube.learn.backend import keras
 from lscube.learn.layers import Reflectance, Topography
 from lscube.learn.network import main_only
+from lscube.learn.surroundings import Surroundings
 
 _DROPPED = (
     keras.layers.BatchNormalization,
@@ -60,8 +61,9 @@ def for_prediction(network: Any, policy: str = "float32") -> Any:
 
 def _stays_float32(layer: Any) -> bool:
     """Whether a layer computes in float32 in every precision mode."""
-    heads = ("main", "deep")
-    return isinstance(layer, Reflectance | Topography) or str(layer.name).startswith(heads)
+    heads = ("main", "deep", "adapted")
+    first = Reflectance | Topography | Surroundings
+    return isinstance(layer, first) or str(layer.name).startswith(heads)
 
 
 def _folded(weights: list[Any], norm: Any) -> list[Any]:

@@ -4,6 +4,7 @@ Every field says what it is; an unknown one is refused by its name. Paths in a f
 relative to the data folder (by default the folder of the file itself).
 """
 
+from lscube.settings.adapting import AdaptSettings as AdaptSettings
 from lscube.settings.base import Bounds as Bounds
 from lscube.settings.base import Settings as Settings
 from lscube.settings.cluster import ClusterSettings as ClusterSettings

@@ -11,6 +11,7 @@ from pydantic import ValidationError, model_validator
 from lscube.errors import SettingsError
 from lscube.files import read_text
 from lscube.paths import StrPath
+from lscube.settings.adapting import AdaptSettings
 from lscube.settings.base import Settings
 from lscube.settings.cluster import ClusterSettings
 from lscube.settings.explaining import Missing, explain
@@ -36,6 +37,7 @@ class Job(Settings):
     split: SplitSettings = SplitSettings()
     train: TrainSettings = TrainSettings()
     predict: PredictSettings = PredictSettings()
+    adapt: AdaptSettings = AdaptSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     cluster: ClusterSettings = ClusterSettings()
 
