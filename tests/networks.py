@@ -17,6 +17,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 from unittest.mock import patch
 
+import numpy as np
+
 from lscube.learn import Card, LoadedModel, load_model, save_model
 from lscube.settings import TrainSettings
 
@@ -109,6 +111,41 @@ def save_tiny(
     folder.mkdir(parents=True)
     for name, content in _tiny(tuple(bands), seed, depth).items():
         (folder / name).write_bytes(content)
+    return load_model(folder)
+
+
+def brightening(
+    folder: Path, landslide_from: float = 0.1, optional: tuple[str, ...] = ()
+) -> LoadedModel:
+    """Save a model that is sure of what became much brighter, and of what did not; it needs no training."""
+    from lscube.learn.backend import keras
+
+    layers = keras.layers
+    inputs = {
+        name: keras.Input((None, None, channels), name=name)
+        for name, channels in (("pre", 3), ("post", 3), ("elevation", 1))
+    }
+    change = layers.Conv2D(1, 1, name="change_logit")(
+        layers.Concatenate()([inputs["pre"], inputs["post"]])
+    )
+    output = layers.Activation("sigmoid", dtype="float32", name="main")(change)
+    network = keras.Model(inputs, output, name="brightening")
+    steep = 60.0  # of a sigmoid: from 0.12 to 0.88 within 0.07 of reflectance
+    kernel = np.repeat([-1.0, 1.0], 3)[None, None, :, None] * steep / 3
+    network.get_layer("change_logit").set_weights(
+        [kernel, np.array([-steep * landslide_from * 2 / 3])]
+    )
+    card = Card(
+        branches=("pre", "post", "topography"),
+        pre_bands=RGB,
+        post_bands=RGB,
+        resolution=10.0,
+        full_scale=0.3,
+        window=64,
+        width=1.0,
+        optional_branches=optional,
+    )
+    save_model(network, folder, card)
     return load_model(folder)
 
 

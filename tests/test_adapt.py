@@ -9,14 +9,14 @@ from lscube import deliveries, jobs
 from lscube.cli import main
 from lscube.errors import ModelError, OtherRunError, StoreError
 from lscube.grid import make_grid
-from lscube.learn import Card, LoadedModel, load_model, make_labels, save_model
+from lscube.learn import LoadedModel, make_labels
 from lscube.learn.squares import MARGIN, Squares
 from lscube.mapping import crop_to_area, map_region, open_map
 from lscube.scores import IGNORE, Confusion
 from lscube.settings import AdaptSettings, PredictSettings, make_job
 from lscube.simulate import Overpass, SimulationSettings, Trigger, simulate_event
 from tests import needs
-from tests.networks import save_tiny
+from tests.networks import brightening, save_tiny
 
 keras = needs.module("keras")
 
@@ -180,34 +180,6 @@ def test_features_are_of_the_pixel_and_what_is_around_it():
     assert (rows.min(), rows.max()) == (16 - 3, 16 + 3)
     assert (columns.min(), columns.max()) == (16 - 3, 16 + 3)
     assert found[0, ..., 0].sum() == 1  # one pixel was not seen before
-
-
-def brightening(folder, landslide_from=0.1) -> LoadedModel:
-    """A model that is sure of what became much brighter, and of what did not."""
-    layers = keras.layers
-    inputs = {
-        name: keras.Input((None, None, channels), name=name)
-        for name, channels in (("pre", 3), ("post", 3), ("elevation", 1))
-    }
-    ratio = -2.0 / 3.0
-    change = layers.Conv2D(1, 1, name="change_logit")(
-        layers.Concatenate()([inputs["pre"], inputs["post"]])
-    )
-    output = layers.Activation("sigmoid", dtype="float32", name="main")(change)
-    network = keras.Model(inputs, output, name="brightening")
-    kernel = np.array([-1.0] * 3 + [1.0] * 3, np.float32)[None, None, :, None] * 60 / 3
-    network.get_layer("change_logit").set_weights([kernel, np.array([60 * landslide_from * ratio])])
-    card = Card(
-        branches=("pre", "post", "topography"),
-        pre_bands=("red", "green", "blue"),
-        post_bands=("red", "green", "blue"),
-        resolution=10.0,
-        full_scale=0.3,
-        window=64,
-        width=1.0,
-    )
-    save_model(network, folder, card)
-    return load_model(folder)
 
 
 PREDICT = PredictSettings(

@@ -98,6 +98,7 @@ def settings() -> None:
 
 
 for _command in (
+    maps.map_,
     scenes.search,
     scenes.cube,
     models.train,

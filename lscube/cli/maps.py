@@ -70,6 +70,86 @@ def predict(
     name_lost(unreadable_items(mapped))
 
 
+@click.command("map")
+@click.option(
+    "--before",
+    multiple=True,
+    help="Your own image before the event, any raster that GDAL reads; several are parts of one "
+    "image, or its bands.",
+)
+@click.option("--after", multiple=True, help="Your own image after it.")
+@click.option("--dsm", multiple=True, help="Your own surface model.")
+@click.option(
+    "--bands",
+    help="Names of the bands of these files, in their order, such as blue,green,red,nir.  [default: what the "
+    "files say, else red,green,blue]",
+)
+@job_options
+@click.option(
+    "--model",
+    "models",
+    type=MODEL,
+    multiple=True,
+    default=["standard"],
+    show_default=True,
+    help="As for predict.",
+)
+@click.option("--out", type=PATH, required=True, help="Folder to make, or to go on with.")
+@click.option("--publish", is_flag=True, help="Make a STAC collection of it, too.")
+@cluster_options
+def map_(
+    before: tuple[str, ...],
+    after: tuple[str, ...],
+    dsm: tuple[str, ...],
+    bands: str | None,
+    given: JobOptions,
+    models: tuple[Path, ...],
+    out: Path,
+    publish: bool,
+    cluster: ClusterOptions,
+) -> None:
+    """Map the landslides of an event: from its name, or from your own images, to a folder.
+
+    The folder holds a page (report.html), the landslides (landslides.gpkg), their probability
+    (probability.tif, map.zarr), and what it was made from (scenes.json, job.toml). The same command goes on
+    with a folder that was begun. With --inventory the map is scored.
+
+    \b
+    Examples:
+      lscube map --event kaikoura-2016 --source earth-search --out kaikoura
+      lscube map --before before.tif --after after.tif --dsm dem.tif --out result
+      lscube map --job job.toml --out result
+    """
+    if bool(before) != bool(after) or (dsm and not before):
+        own = {"--before": before, "--after": after, "--dsm": dsm}
+        raise SettingsError(
+            "Expected --before and --after together (with --dsm where there is one), got "
+            f"{' and '.join(name for name in own if own[name])} alone; give what is missing, or "
+            "--source for a catalogue."
+        )
+    notes: tuple[str, ...] = ()
+    if before:
+        from lscube.catalog.rasters import OwnFiles
+        from lscube.deliveries.event import job_of_files
+
+        names = tuple(name.strip() for name in bands.split(",")) if bands else ()
+        content, base = given.content()
+        job, notes = job_of_files(OwnFiles(before, after, dsm, names), out, content, base)
+    else:
+        job = given.make("cube", "labels")
+    from lscube.cube import unreadable_items
+    from lscube.deliveries.event import map_event
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    with cluster.connected(job.cluster) as client:
+        found = map_event(job, models, out, client, publish, notes, say)
+    for line in found.summary():
+        click.echo(line)
+    name_lost(unreadable_items(found.map))
+
+
 @click.command()
 @job_options
 @click.option("--model", "models", type=MODEL, required=True, multiple=True, help="As for predict.")

@@ -85,6 +85,13 @@ class JobOptions:
             raise SettingsError(f"Expected one --job with --chips, got {len(self.job)}; give one.")
         return make_chips_settings(self._content(self.job[0] if self.job else None))
 
+    def content(self) -> tuple[dict[str, Any], Path]:
+        """What was given of one job, unchecked, and where relative paths in it start from."""
+        if len(self.job) > 1:
+            raise SettingsError(f"Expected one --job, got {len(self.job)}; give one.")
+        path = self.job[0] if self.job else None
+        return self._content(path), (self.data or (path.parent if path else Path())).resolve()
+
     def _content(self, path: Path | None) -> dict[str, Any]:
         from lscube.settings import read_content
 

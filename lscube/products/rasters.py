@@ -92,7 +92,11 @@ def read_block(plane: xr.DataArray, block: Block) -> NDArray[Any]:
     return values
 
 
-def write_cog(path: StrPath, mapped: xr.Dataset, name: str) -> None:
+PLAIN = Coding("float32", np.nan, None, "average")
+"""The value itself, NaN where there is none: for programs that know neither scale nor offset."""
+
+
+def write_cog(path: StrPath, mapped: xr.Dataset, name: str, coding: Coding | None = None) -> None:
     """Write a map's variable as cloud-optimised GeoTIFF with overviews, as it is stored in the map.
 
     Probabilities keep their steps (a byte of 0..250 with scale 0.004 and no-data value 255, or float32);
@@ -106,6 +110,8 @@ def write_cog(path: StrPath, mapped: xr.Dataset, name: str) -> None:
         From `lscube.mapping.open_map`.
     name
         Of the variable, (y, x).
+    coding
+        How numbers are stored, where not as in the map.
 
     Raises
     ------
@@ -113,7 +119,7 @@ def write_cog(path: StrPath, mapped: xr.Dataset, name: str) -> None:
         The file cannot be written.
     """
     path = Path(path)
-    coding = coding_of(mapped, name)
+    coding = coding or coding_of(mapped, name)
     with appearing(path) as partial, rasterio.Env(GDAL_CACHEMAX=CACHE):
         plain = partial.with_name(f"{partial.name}.plain")
         try:
