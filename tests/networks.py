@@ -53,6 +53,10 @@ def plain() -> Iterator[None]:
         yield
 
 
+UNTRACED = "ignore:Even though the `tf.config"
+"""For `pytest.mark.filterwarnings`, where a fixture is `untraced` for several tests: pytest resets filters."""
+
+
 @contextmanager
 def untraced() -> Iterator[None]:
     """Let TensorFlow compute each layer at once: what takes few steps is done before a graph were made."""

@@ -120,7 +120,14 @@ def test_commands_of_the_readme(demo, monkeypatch, capsys):
             assert line == ". .venv/bin/activate"
     assert ran == 12
     assert Path("quicklook.png").is_file()
-    made = {"report.html", "landslides.gpkg", "probability.tif", "map.zarr", "scenes.json", "job.toml"}
+    made = {
+        "report.html",
+        "landslides.gpkg",
+        "probability.tif",
+        "map.zarr",
+        "scenes.json",
+        "job.toml",
+    }
     assert made <= {path.name for path in Path("map").iterdir()}
     (python,) = blocks("python")
     names: dict[str, object] = {}

@@ -28,7 +28,7 @@ from lscube.learn.reader import Reader
 from lscube.learn.splits import Side
 from lscube.learn.state import State, load_state, save_state
 from lscube.settings import SplitSettings, TrainSettings
-from tests import needs
+from tests import needs, networks
 from tests.networks import QUICK_JAX
 from tests.test_learn_patches import cut, make_cube
 
@@ -37,6 +37,8 @@ keras = needs.module("keras")
 from lscube.learn.hardware import choose_policy, policy, processor_flags  # noqa: E402
 from lscube.learn.loop import train, validate  # noqa: E402
 from lscube.learn.training import make_training_model  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings(networks.UNTRACED)
 
 SETTINGS = TrainSettings(
     width=0.05,
@@ -66,6 +68,13 @@ def stand_in():
     heads = [layers.Conv2D(1, 1, name=f"logit_{i}")(x) for i in range(5)]
     outputs = [layers.Activation("sigmoid", dtype="float32")(head) for head in heads]
     return keras.Model(inputs, outputs)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def untraced():
+    """Few steps of small networks are done before a graph of them were made."""
+    with networks.untraced():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -494,11 +503,11 @@ def test_without_keras_the_extra_is_named():
     assert "pip install 'lscube[cpu]'" in python(code)
 
 
-def on(backend: str, code: str, *words: str) -> None:
-    """Run a program on another of Keras's backends."""
+def on(backend: str, code: str, *words: str, **more: str) -> None:
+    """Run a program on another of Keras's backends; `more` are variables of its environment."""
     done = subprocess.run(
         [sys.executable, "-c", code, *words],
-        env={**os.environ, "KERAS_BACKEND": backend, **QUICK_JAX},
+        env={**os.environ, "KERAS_BACKEND": backend, **QUICK_JAX, **more},
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -529,7 +538,11 @@ assert_same_weights(network, whole)
 
 
 def test_training_and_resuming_work_on_jax(tmp_path):
-    on("jax", JAX_TRAINING, str(tmp_path))
+    # The second training has the first one's compiled steps.
+    compiled = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled")}
+    compiled |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    (tmp_path / "stores").mkdir()
+    on("jax", JAX_TRAINING, str(tmp_path / "stores"), **compiled)
 
 
 TWO_DEVICES = """
