@@ -54,7 +54,7 @@ def plain() -> Iterator[None]:
 
 
 UNTRACED = "ignore:Even though the `tf.config"
-"""For `pytest.mark.filterwarnings`, where a fixture is `untraced` for several tests: pytest resets filters."""
+"""For `pytest.mark.filterwarnings`, where a fixture is `untraced` for many tests: pytest resets filters."""
 
 
 @contextmanager

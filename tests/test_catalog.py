@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pystac
 import pytest
+import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from lscube.catalog import (
     Band,
     Sun,
     baseline_of,
+    choose_before,
     cloud_cover,
     find_band,
     find_classification,
@@ -24,6 +26,7 @@ from lscube.catalog import (
     tile_of,
 )
 from lscube.catalog.duplicates import drop_duplicates
+from lscube.catalog.season import noon_elevation, unlike
 from lscube.errors import AreaError, SceneError, SettingsError, SourceError
 from lscube.events import make_event
 from lscube.grid import read_area
@@ -61,15 +64,94 @@ def test_clearest_before_and_in_order_of_time_after(tmp_path):
             scene("early-clear", "2018-05-01T01:00:00Z", 5),
             scene("late-clear", "2018-08-01T01:00:00Z", 5),
             scene("overcast", "2018-08-25T01:00:00Z", 99),
-            scene("too-old", "2016-08-25T01:00:00Z", 0),
+            scene("two-years-old", "2016-08-25T01:00:00Z", 0),
+            scene("too-old", "2015-08-25T01:00:00Z", 0),
             scene("second-after", "2018-10-05T01:00:00Z", 0),
             scene("first-after", "2018-09-06T01:00:00Z", 30),
             DSM,
         ],
     )
-    assert names(found.pre) == ["late-clear", "early-clear", "cloudy-before"]
+    # Of another season is what would be clearer.
+    assert names(found.pre) == ["late-clear", "two-years-old", "cloudy-before"]
     assert names(found.post) == ["first-after", "second-after"]
     assert names(found.dsm) == ["surface"]
+
+
+SEASONS = {
+    "winter": ("2018-02-01T01:00:00Z", 0),
+    "summer": ("2018-08-20T01:00:00Z", 30),
+    "last summer": ("2017-08-20T01:00:00Z", 10),
+    "spring": ("2018-05-01T01:00:00Z", 1),
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, ["last summer", "summer", "winter"]),
+        ({"season_days": 183, "years_before": 0}, ["winter", "spring", "summer"]),
+        ({"season_days": 183}, ["winter", "spring", "last summer", "summer"]),
+        ({"max_scenes": 1}, ["last summer"]),
+        ({"max_scenes": 1, "years_before": 0, "days_before": 100}, ["summer"]),
+    ],
+)
+def test_the_events_season_comes_first(tmp_path, settings, expected):
+    """A year of age counts like 15 % of cloud; others help out where there are fewer than three."""
+    made = [scene(name, when, cloud) for name, (when, cloud) in SEASONS.items()]
+    found = find(tmp_path, [*made, AFTER, DSM], **settings)
+    assert names(found.pre) == expected
+
+
+def item_of(when, latitude, **properties):
+    area = shapely.box(10, latitude, 11, latitude + 1)
+    when = datetime.fromisoformat(when)
+    return pystac.Item("x", shapely.geometry.mapping(area), list(area.bounds), when, properties)
+
+
+def reasons(event, when, latitude=45, **properties):
+    source = SourceSettings(catalogs=("x",))
+    return unlike(item_of(when, latitude, **properties), make_event("e", event), source)
+
+
+def test_a_scene_is_unlike_by_season_sun_or_snow():
+    assert reasons("2018-07-01", "2018-06-01T10:00:00Z") == ()
+    assert reasons("2018-07-01", "2018-03-01T10:00:00Z") == ("123 days of the year from the event",)
+    snowy = {"s2:snow_ice_percentage": 40.0}
+    assert reasons("2018-07-01", "2018-06-01T10:00:00Z", **snowy) == ("40 % snow",)
+    assert reasons("2018-07-01", "2018-06-01T10:00:00Z", **{"eo:snow_cover": 2, **snowy}) == ()
+    low = {"view:sun_elevation": 12.0, "view:sun_azimuth": 160.0}
+    assert reasons("2018-07-01", "2018-06-01T10:00:00Z", **low) == ("sun 12 degrees high",)
+    # Around the new year, and on both halves of the earth.
+    assert reasons("2018-01-05", "2017-12-20T10:00:00Z", -45) == ()
+    assert reasons("2020-02-29", "2019-03-20T10:00:00Z") == ()
+    assert reasons("2018-12-20", "2017-12-25T10:00:00Z", 62) == ()  # it never stands higher then
+    assert "sun" in reasons("2018-11-01", "2017-12-10T10:00:00Z", 62)[0]
+
+
+def test_noon_is_as_high_as_the_almanac_says():
+    """Within a degree: 90 - latitude + 23.4 in June, - 23.4 in December, 90 at the equator in March."""
+    assert noon_elevation(item_of("2018-06-21T10:00:00Z", 44.5)) == pytest.approx(68.4, abs=1)
+    assert noon_elevation(item_of("2018-12-21T10:00:00Z", 44.5)) == pytest.approx(21.6, abs=1)
+    assert noon_elevation(item_of("2018-12-21T10:00:00Z", -45.5)) == pytest.approx(68.4, abs=1)
+    assert noon_elevation(item_of("2018-03-21T10:00:00Z", -0.5)) == pytest.approx(90, abs=1)
+
+
+@given(st.permutations(range(12)), st.integers(0, 3))
+def test_the_order_of_the_answer_does_not_matter(order, years):
+    event = make_event("e", EVENT_TIME)
+    source = SourceSettings(catalogs=("x",), years_before=years)
+    items = []
+    for index in range(12):
+        when = event.start - timedelta(days=97 * index + 3)
+        properties = {"eo:cloud_cover": float((index * 37) % 50), "grid:code": f"MGRS-{index % 2}"}
+        item = item_of(when.isoformat(), 42, **properties)
+        item.id = str(index)
+        items.append(item)
+    found = choose_before(items, event, source)
+    again = choose_before([items[index] for index in order], event, source)
+    assert {item.id for item in again} == {item.id for item in found}
+    # What was chosen is chosen again: a frozen list stays as it is.
+    assert [item.id for item in choose_before(found, event, source)] == [i.id for i in found]
 
 
 def test_scenes_of_unknown_cloud_cover_come_last(tmp_path):
@@ -157,13 +239,17 @@ def test_a_catalogue_is_asked_for_scenes_and_then_for_the_surface_model(tmp_path
         dsm_collections=("alos-dem",),
         days_before=100,
         days_after=50,
+        years_before=1,
     )
     event = make_event("e", EVENT_TIME)
     found = find_scenes(read_area(inner_area()), event, source, ask)
     assert names(found.pre) == ["before"]
     times = (event.start - timedelta(days=100), event.end + timedelta(days=50))
+    year = event.start - timedelta(days=365.2425)
+    season = (year - timedelta(days=45), year + timedelta(days=45))
     assert asked == [
         ("https://stac.example/v1", ("sentinel-2-l2a",), times),
+        ("https://stac.example/v1", ("sentinel-2-l2a",), season),
         ("https://stac.example/v1", ("alos-dem",), None),
     ]
 

@@ -95,7 +95,7 @@ def test_presets_are_those_of_the_settings():
 def test_an_api_is_asked_for_the_area_and_the_time():
     asked = []
     with serve(ALL, asked=asked) as address:
-        found = find(address, days_before=100, days_after=50)
+        found = find(address, days_before=100, days_after=50, years_before=0)
     assert [names(found.pre), names(found.post), names(found.dsm)] == [
         ["before"],
         ["after"],

@@ -2,7 +2,7 @@
 
 from lscube.catalog.api import Query
 from lscube.catalog.assets import Band, find_band, find_classification, find_elevation
-from lscube.catalog.choosing import clearest_per_tile, find_scenes, find_surface
+from lscube.catalog.choosing import choose_before, find_scenes, find_surface
 from lscube.catalog.items import (
     Sun,
     baseline_of,
@@ -30,7 +30,7 @@ __all__ = [
     "Sun",
     "access_options",
     "baseline_of",
-    "clearest_per_tile",
+    "choose_before",
     "cloud_cover",
     "find_band",
     "find_classification",

@@ -25,6 +25,7 @@ from lscube.catalog.items import (
 )
 from lscube.catalog.presets import Preset, preset_of
 from lscube.catalog.scenes import Scenes
+from lscube.catalog.season import YEAR, Period, periods_of, unlike
 from lscube.catalog.sources import Answer, Ask, Search, open_catalog
 from lscube.catalog.unsigning import unsigned
 from lscube.catalog.web import Patience
@@ -36,6 +37,12 @@ from lscube.settings import SourceSettings
 log = logging.getLogger("lscube.catalog")
 
 Found = TypeVar("Found")
+
+ENOUGH = 3
+"""Passes before the event below which those of another season, under snow or a low sun help out."""
+
+CLOUD_OF_A_YEAR = 15.0
+"""Percent of cloud that a year of age counts for."""
 
 
 def find_scenes(
@@ -49,7 +56,8 @@ def find_scenes(
     Catalogues are asked in order until one has scenes of both sides, and, independently, until one
     has a surface model; those passed over are named in the notes and in the log. Before: the
     clearest first, and of equally clear ones the latest. After: in order of time, so that an
-    early map fills up as scenes arrive.
+    early map fills up as scenes arrive. Scenes before that are of the event's season come first
+    (`choose_before`), also those of some years before.
 
     Parameters
     ----------
@@ -169,11 +177,7 @@ def _scenes(
 ) -> tuple[tuple[pystac.Item, ...], tuple[pystac.Item, ...]]:
     """The scenes of both sides in one catalogue."""
     wanted = catalog.preset.collections
-    times = (
-        event.start - timedelta(days=source.days_before),
-        event.end + timedelta(days=source.days_after),
-    )
-    answer = catalog.search(Query(area, wanted, times, catalog.preset.known))
+    answer = _asked(catalog, area, periods_of(event, source))
     touching = _over_area(answer.items, area, wanted)
     distinct, dropped = drop_duplicates(touching, wanted)
     pre, post = _before(distinct, event, source), _after(distinct, event, source)
@@ -183,6 +187,15 @@ def _scenes(
     # Of the many at Earth Search, which has two collections, only those of scenes that matter here.
     notes += [*answer.notes, *(str(one) for one in dropped if one.other in (*pre, *post))]
     return pre, post
+
+
+def _asked(catalog: _Catalog, area: BaseGeometry, periods: Sequence[Period]) -> Answer:
+    """Items of all periods, each once."""
+    wanted, known = catalog.preset.collections, catalog.preset.known
+    answers = [catalog.search(Query(area, wanted, times, known)) for times in periods]
+    items = {(item.collection_id, item.id): item for one in answers for item in one.items}
+    notes = dict.fromkeys(note for one in answers for note in one.notes)
+    return Answer(tuple(items.values()), tuple(notes))
 
 
 def _over_area(
@@ -211,11 +224,15 @@ def _touches(item: pystac.Item, area: BaseGeometry) -> bool:
     return bool(footprint(item).intersects(area))
 
 
-def clearest_per_tile(items: Sequence[pystac.Item], source: SourceSettings) -> list[pystac.Item]:
-    """Drop cloudy scenes and keep the clearest `max_scenes` passes of each tile, clearest first."""
+def clearest_per_tile(
+    items: Sequence[pystac.Item],
+    source: SourceSettings,
+    rank: Callable[[pystac.Item], float] = cloudiness,
+) -> list[pystac.Item]:
+    """Drop cloudy scenes and keep the first `max_scenes` passes of each tile, by default the clearest."""
     kept: list[pystac.Item] = []
     passes: dict[str, set[str]] = {}
-    for item in sorted(items, key=cloudiness):
+    for item in sorted(items, key=rank):
         cloud, seen = cloud_cover(item), passes.setdefault(tile_of(item), set())
         clear_enough = cloud is None or cloud <= source.max_cloud
         if clear_enough and len(seen | {pass_of(item)}) <= source.max_scenes:
@@ -224,13 +241,48 @@ def clearest_per_tile(items: Sequence[pystac.Item], source: SourceSettings) -> l
     return kept
 
 
+def choose_before(
+    items: Sequence[pystac.Item], event: Event, source: SourceSettings
+) -> list[pystac.Item]:
+    """The scenes before an event that are compared with what comes after it.
+
+    Of each tile the clearest of the event's season, without much snow and under a high sun
+    (`lscube.catalog.season`); where they are fewer than three passes, the clearest others beside them. A
+    scene's age counts: what changed in the years between is no landslide of this event.
+    """
+
+    def rank(item: pystac.Item) -> float:
+        age = (event.start - item_time(item)).days // YEAR
+        return cloudiness(item) + CLOUD_OF_A_YEAR * age
+
+    alike = {id(item) for item in items if not unlike(item, event, source)}
+    kept = clearest_per_tile([item for item in items if id(item) in alike], source, rank)
+    passes: dict[str, set[str]] = {}
+    for item in kept:
+        passes.setdefault(tile_of(item), set()).add(pass_of(item))
+    others = clearest_per_tile([item for item in items if id(item) not in alike], source, rank)
+    enough = min(ENOUGH, source.max_scenes)
+    for item in others:
+        seen = passes.setdefault(tile_of(item), set())
+        if len(seen | {pass_of(item)}) <= max(enough, len(seen)):
+            seen.add(pass_of(item))
+            kept.append(item)
+    return kept
+
+
 def _before(
     items: list[pystac.Item], event: Event, source: SourceSettings
 ) -> tuple[pystac.Item, ...]:
-    earliest = event.start - timedelta(days=source.days_before)
-    found = [item for item in items if earliest <= item_time(item) < event.start]
+    """In the periods before; equally clear ones the latest first."""
+    periods = periods_of(event, source)
+    found = [
+        item
+        for item in items
+        if item_time(item) < event.start
+        and any(first <= item_time(item) <= last for first, last in periods)
+    ]
     found.sort(key=item_time, reverse=True)
-    return tuple(clearest_per_tile(found, source))
+    return tuple(choose_before(found, event, source))
 
 
 def _after(

@@ -36,6 +36,12 @@ ENOUGH = 6
 CLEAR_CHIP = 0.4
 """Share of a chip that must be clear in both images."""
 
+OTHER_SEASON = 75
+"""Days of the year apart above which is warned: `source.season_days` and a month until the image after."""
+
+OTHER_SUN = 15.0
+"""Degrees of the sun's elevation apart above which is warned."""
+
 YEAR = 365.2425
 """Days of a year."""
 
@@ -111,6 +117,7 @@ def measure_pair(cube: xr.Dataset) -> PairQuality:
         *_clear_warnings(clear[2]),
         *_shift_warnings(shift, length, len(places), len(shifts)),
         *_level_warnings(said["pre_levels"], said["post_levels"]),
+        *_season_warnings(_season_difference(*dates), sun),
     )
     return PairQuality(
         *clear,
@@ -271,6 +278,22 @@ def _shift_warnings(
         f"the image after lies {length:.1f} pixels off the image before; "
         "cube.coregister = true moves it back"
     ]
+
+
+def _season_warnings(days: int | None, sun: tuple[float, float] | None) -> list[str]:
+    """What a better image before would be."""
+    found = []
+    if days is not None and days > OTHER_SEASON:
+        found.append(
+            f"the images are {days} days of the year apart: plants, snow and fields differ for that alone, "
+            "and can look like landslides; source.years_before looks for the same season of more years"
+        )
+    if sun is not None and sun[1] > OTHER_SUN:
+        found.append(
+            f"the sun stood {sun[1]:.0f} degrees higher in one image: shadows of another length can look "
+            "like change"
+        )
+    return found
 
 
 def _level_warnings(pre: Sequence[str], post: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-from lscube.catalog import Scenes, clearest_per_tile, find_scenes, read_items
+from lscube.catalog import Scenes, choose_before, find_scenes, read_items
 from lscube.cube import open_cube, prepare_reading, unreadable_items
 from lscube.cube.masks import inside_area, usable
 from lscube.events import Event, make_event
@@ -66,7 +66,7 @@ def search(world: World, record: EventRecord) -> Scenes:
     found = find_scenes(
         area_in(record), event_of(record.hazard), search_settings(world), world.outside.ask
     )
-    pre = tuple(clearest_per_tile(found.pre, world.settings.source))
+    pre = tuple(choose_before(found.pre, found.event, world.settings.source))
     last = record.versions[-1] if record.versions else None
     if last is None or last.area != digest_of(str(record.area)):
         return replace(found, pre=pre)

@@ -83,6 +83,15 @@ class SourceSettings(Settings):
     """Scenes with a higher cloud cover (percent) are left out."""
     max_scenes: int = Field(6, ge=1)
     """At most this many scenes on each side of the event and on each tile, the clearest first."""
+    season_days: int = Field(45, ge=1, le=183)
+    """Scenes before the event count as of its season up to so many days of the year from it; they come first,
+    and others only where there are fewer than three. 183: the clearest of any season."""
+    years_before: int = Field(2, ge=0, le=20)
+    """Years before the event of which scenes of its season are looked for, beyond `days_before`."""
+    min_sun: float = Field(20.0, ge=0, lt=90)
+    """Elevation of the sun in degrees below which a scene before the event comes after others."""
+    max_snow: float = Field(10.0, ge=0, le=100)
+    """Snow and ice (percent of the scene, where the item tells) above which a scene before the event does."""
     optional: tuple[Literal["pre", "post", "dsm"], ...] = ()
     """What may be missing, for example "post" as long as nothing has been seen since the event, or "dsm": its
     pixels are then unobserved, or without elevation."""
