@@ -32,7 +32,7 @@ from lscube.cube import (
 )
 from lscube.cube.plan import DIRECT
 from lscube.cube.reading import Access
-from lscube.errors import SettingsError
+from lscube.errors import ModelError, SettingsError
 from lscube.evaluate import draw_chips, draw_quicklook, evaluate_map, score_chips, within
 from lscube.events import Event, find_event, make_event
 from lscube.files import write_json
@@ -59,12 +59,13 @@ from lscube.mapping import (
     plan_map,
     trained_on,
 )
+from lscube.mapping.opening import manifest_of
 from lscube.paths import StrPath
 from lscube.products.run import name_run
 from lscube.progress import map_progress, progress
 from lscube.scores import IGNORE
 from lscube.settings import Job, LabelSettings, TrainSettings
-from lscube.settings.models import shipped_folder
+from lscube.settings.models import SHIPPED, shipped_folder
 
 if TYPE_CHECKING:
     from lscube.learn import LoadedModel
@@ -317,11 +318,31 @@ def plan(
     return plan_map(design, calibration, machines)
 
 
-def evaluate(job: Job, store: StrPath, scores: StrPath, picture: StrPath) -> dict[str, Any]:
-    """Score a map against the job's labels; write the scores and a picture."""
+def evaluate(
+    job: Job,
+    store: StrPath,
+    scores: StrPath,
+    picture: StrPath,
+    models: Sequence[StrPath] = (),
+) -> dict[str, Any]:
+    """Score a map against the job's labels; write the scores and a picture.
+
+    Parameters
+    ----------
+    job
+        With [labels].
+    store
+        The map.
+    scores, picture
+        Files to write.
+    models
+        Folders of the map's models, of which one alone has a threshold; those of lscube need not be given.
+    """
     scores, picture = Path(scores), Path(picture)
     settings = _labels_of(job)
     mapped = crop_to_area(open_map(store))
+    threshold = job.evaluate.threshold or threshold_of(mapped, models) or 0.5
+    own = job.evaluate.model_copy(update={"threshold": threshold})
     grid = mapped.odc.geobox
     labels = make_labels(settings, grid)
     scenes = scenes_of(job)
@@ -331,18 +352,36 @@ def evaluate(job: Job, store: StrPath, scores: StrPath, picture: StrPath) -> dic
     probability = mapped["probability"].compute()
     if job.evaluate.part == "test":
         labels = labels.where(held_out(grid, job.split), IGNORE)
-    result = evaluate_map(
-        probability, cube, labels, job.train.area, job.evaluate, _seen(job, mapped)
-    )
+    result = evaluate_map(probability, cube, labels, job.train.area, own, _seen(job, mapped))
     title = (
         f"{job.event.id}: MCC {result['mcc']:.2f} on the evaluated part "
         f"(brightness threshold {result['baseline']['mcc']:.2f}; reference: {result['reference_is']})"
     )
-    draw_quicklook(
-        picture, cube, probability, labels, job.evaluate.threshold, title, job.evaluate.area
-    )
+    draw_quicklook(picture, cube, probability, labels, threshold, title, job.evaluate.area)
     write_json(scores, result)
     return result
+
+
+def threshold_of(mapped: xr.Dataset, models: Sequence[StrPath] = ()) -> float | None:
+    """The threshold of the one model that made a map, among those given and those that come with lscube.
+
+    None where it is not known, or several made the map.
+
+    Raises
+    ------
+    ModelError
+        A model that is given is missing, or did not make the map.
+    """
+    theirs = manifest_of(mapped)["model"]["sha256"]
+    given = {card.sha256: card for card in map(read_card, models)}
+    if not set(given) <= set(theirs):
+        raise ModelError(
+            f"Expected the model that made the map ({', '.join(one[:12] for one in theirs)}), got "
+            f"{', '.join(one[:12] for one in given)}; give that one with --model."
+        )
+    known = given | {card.sha256: card for card in map(read_card, SHIPPED)}
+    card = known.get(theirs[0]) if len(theirs) == 1 else None
+    return None if card is None else card.threshold
 
 
 def _seen(job: Job, mapped: xr.Dataset) -> npt.NDArray[np.bool_] | None:

@@ -40,9 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with connect(options.cluster or job.cluster, say) as client:
             mapped = jobs.predict(job, model, store, client)
         if job.labels:
-            scores = jobs.evaluate(
-                job, store, options.out / "scores.json", options.out / "quicklook.png"
-            )
+            written = (options.out / name for name in ("scores.json", "quicklook.png"))
+            scores = jobs.evaluate(job, store, *written, [folder])
             print(f"MCC {scores['mcc']:.3f}, brightness threshold {scores['baseline']['mcc']:.3f}")
     except LscubeError as error:
         say(f"Error: {error}")

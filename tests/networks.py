@@ -119,7 +119,7 @@ def save_tiny(
 
 
 def brightening(
-    folder: Path, landslide_from: float = 0.1, optional: tuple[str, ...] = ()
+    folder: Path, optional: tuple[str, ...] = (), threshold: float = 0.5
 ) -> LoadedModel:
     """Save a model that is sure of what became much brighter, and of what did not; it needs no training."""
     from lscube.learn.backend import keras
@@ -136,9 +136,7 @@ def brightening(
     network = keras.Model(inputs, output, name="brightening")
     steep = 60.0  # of a sigmoid: from 0.12 to 0.88 within 0.07 of reflectance
     kernel = np.repeat([-1.0, 1.0], 3)[None, None, :, None] * steep / 3
-    network.get_layer("change_logit").set_weights(
-        [kernel, np.array([-steep * landslide_from * 2 / 3])]
-    )
+    network.get_layer("change_logit").set_weights([kernel, np.array([-steep / 15])])
     card = Card(
         branches=("pre", "post", "topography"),
         pre_bands=RGB,
@@ -148,6 +146,7 @@ def brightening(
         window=64,
         width=1.0,
         optional_branches=optional,
+        threshold=threshold,
     )
     save_model(network, folder, card)
     return load_model(folder)

@@ -63,7 +63,7 @@ def files(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / "brightening"
-    return brightening(folder, optional=("topography",)).folder
+    return brightening(folder, ("topography",), threshold=0.4).folder
 
 
 def given(files, model, out, *more):
@@ -293,9 +293,19 @@ def test_a_catalogues_event_is_mapped_and_scored(model, tmp_path, capsys):
     options += ["--event-time", "2018-09-05T18:07:00Z", "--inventory", str(inventory), "--publish"]
     assert main(given({}, model, out, *options)) == 0
     assert "Against the inventory: MCC" in capsys.readouterr().out
-    assert json.loads((out / "scores.json").read_text())["threshold"] == 0.5
+    assert json.loads((out / "scores.json").read_text())["threshold"] == 0.4
     assert (out / "published" / "collection.json").exists()
     assert (out / "quicklook.png").exists()
+    # A threshold that is set counts; where the model is not known, a half does.
+    given_map = ["evaluate", "--job", str(out / "job.toml"), "--map", str(out / "map.zarr")]
+    given_map += ["--inventory", str(inventory), "--out", str(tmp_path / "scores.json")]
+    more = ([], ["--model", str(model)], ["--model", str(model), "--set", "evaluate.threshold=0.6"])
+    for options, expected in zip(more, (0.5, 0.4, 0.6), strict=True):
+        assert main([*given_map, *options]) == 0
+        assert json.loads((tmp_path / "scores.json").read_text())["threshold"] == expected
+    assert "chosen on the pixels they are scored on" in capsys.readouterr().out
+    assert main([*given_map, "--model", "light"]) == 2
+    assert "Expected the model that made the map" in capsys.readouterr().err
     # The folder holds the scenes: the catalogue may be gone.
     items.rename(tmp_path / "gone.json")
     again = [*given({}, model, out), "--job", str(out / "job.toml")]

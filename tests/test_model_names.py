@@ -22,10 +22,10 @@ from lscube.learn.bundle import add_calibration, network_file
 from lscube.mapping.opening import manifest_of, open_map
 from lscube.products.reproduce import read_run
 from lscube.scan.guard import check_model
-from lscube.settings import Settings
+from lscube.settings import Settings, describe
 from lscube.settings.job import resolve_paths
 from lscube.settings.models import SHIPPED, shipped_folder
-from lscube.settings.scan import make_scan
+from lscube.settings.scan import describe_scan, make_scan
 from lscube.settings.scan_rules import AllowedModel
 from tests.publishing import write_event
 from tests.test_pipelines import pipeline
@@ -343,3 +343,19 @@ def test_scripts_take_the_name(folder, spy, tmp_path, monkeypatch):
     with pytest.raises(Stop):
         pipeline("train_shipped_model").main([str(scripts / "configs" / "shipped.toml"), *words])
     assert lscube.load_model(seen[0][-1]).card == CARD  # as `adopt_weights` opens it
+
+
+def test_what_comes_with_lscube_is_listed(capsys):
+    assert run_command(["model", "list"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in said] == list(SHIPPED)
+    assert "threshold" in said[0]
+
+
+def test_a_scan_uses_standard_unless_told_otherwise():
+    chosen = make_scan({"folder": "scan", "source": {"catalogs": "items.json"}}, Path("/nowhere"))
+    assert chosen.map.models == (shipped_folder("standard"),)
+
+
+def test_no_setting_has_a_default_that_only_pydantic_knows():
+    assert "Undefined" not in describe() + describe_scan()

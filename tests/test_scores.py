@@ -82,6 +82,8 @@ def test_thresholds_are_chosen_in_the_training_part_and_applied_in_the_other():
     scores = evaluate_map(*maps, EvaluateSettings(area=rest), within(grid, west))
     assert scores["pixels"] == 150
     assert scores["held_out"] is True
+    assert not scores["baseline"]["in_hindsight"]
+    assert evaluate_map(*maps, EvaluateSettings())["tuned"]["in_hindsight"]
     assert evaluate_map(*maps, EvaluateSettings())["held_out"] is None
     assert evaluate_map(*maps, EvaluateSettings(), within(grid, west))["held_out"] is False
     assert scores["mcc"] == 1  # at 0.5

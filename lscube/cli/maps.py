@@ -59,14 +59,18 @@ def predict(
     job = given.make("cube")
     from lscube import jobs
     from lscube.cube import unreadable_items
+    from lscube.cube.masks import inside_area
     from lscube.learn import load_model
+    from lscube.mapping import crop_to_area
 
     loaded = [load_model(model) for model in models]
     with cluster.connected(job.cluster) as client:
         mapped = jobs.predict(job, loaded, out, client, previous)
-        rows, columns = mapped["probability"].shape
-        share = float(mapped["probability"].notnull().mean())
-    click.echo(f"Wrote {out}: {rows} x {columns} pixels, {share:.0%} of them mapped")
+        cropped = crop_to_area(mapped)
+        inside = inside_area(cropped["area"])
+        share = float((cropped["probability"].notnull() & inside).sum() / inside.sum())
+    rows, columns = cropped["probability"].shape
+    click.echo(f"Wrote {out}: an area of {rows} x {columns} pixels, {share:.0%} of it mapped")
     name_lost(unreadable_items(mapped))
 
 
@@ -232,7 +236,11 @@ def _print_plan(found: MapPlan, machines: Machines) -> None:
 @job_options
 @click.option("--map", "store", type=MAP, help="Zarr store with the map, by path or address.")
 @click.option("--chips", type=CHIPS, help="NPZ file of chips with masks, instead of a map.")
-@click.option("--model", type=MODEL, help="A model as for predict, for --chips.")
+@click.option(
+    "--model",
+    type=MODEL,
+    help="The model, for --chips; of a map, its model for the threshold, unless it comes with lscube.",
+)
 @click.option("--out", type=PATH, required=True, help="JSON file with the scores to write.")
 @click.option("--picture", type=PATH, help="PNG to draw; by default beside --out.")
 @cluster_options
@@ -252,7 +260,7 @@ def evaluate(
       lscube evaluate --job job.toml --map probability.zarr --out scores.json
       lscube evaluate --chips test.npz --model model --out scores.json
     """
-    if (store is None) == (chips is None or model is None):
+    if (store is None) == (chips is None) or (chips is not None and model is None):
         raise SettingsError(
             "Expected either --map (with a job) or --chips and --model; give one of the two."
         )
@@ -266,7 +274,8 @@ def evaluate(
     elif store is not None and job is not None:
         picture = picture or out.with_name("quicklook.png")
         with cluster.connected(job.cluster):
-            _print_scores(jobs.evaluate(job, store, out, picture))
+            known = () if model is None else (model,)
+            _print_scores(jobs.evaluate(job, store, out, picture, known))
     click.echo(f"Wrote {out} and {picture}")
 
 
@@ -307,12 +316,12 @@ def demo(out: Path, seed: int, overwrite: bool) -> None:
 
 
 def _print_scores(scores: dict[str, Any]) -> None:
-    """Scores of a map, of the map at a tuned cut, and of the baseline."""
+    """Scores of a map at its threshold and at the best one, and of the baseline."""
     names = ("mcc", "f1", "precision", "recall")
     click.echo(f"{'':22}" + "".join(f"{name:>11}" for name in names))
     rows = {
-        "network": scores,
-        "network, tuned cut": scores["tuned"],
+        f"network at {scores['threshold']:g}": scores,
+        "network at its best": scores["tuned"],
         "brightness threshold": scores["baseline"],
     }
     for label, row in rows.items():
@@ -326,3 +335,7 @@ def _print_scores(scores: dict[str, Any]) -> None:
         None: "(whether seen in training is not known)",
     }[scores["held_out"]]
     click.echo(f"on {scores['pixels']:,} pixels {held_out}; reference: {scores['reference_is']}")
+    if scores["baseline"]["in_hindsight"]:
+        click.echo(
+            "The last two rows flatter: their thresholds were chosen on the pixels they are scored on."
+        )

@@ -118,6 +118,25 @@ def show(path: Path) -> None:
         click.echo(f"{name:12} {value}")
 
 
+@model.command("list")
+def list_() -> None:
+    """List the models that come with lscube.
+
+    \b
+    Example:
+      lscube model list
+    """
+    from lscube.learn import read_card
+    from lscube.settings.models import SHIPPED
+
+    for name in SHIPPED:
+        card = read_card(name)
+        click.echo(
+            f"{name:10} looks at {', '.join(card.branches)} in {', '.join(card.post_bands)} at "
+            f"{card.resolution:g} m; threshold {card.threshold:g}"
+        )
+
+
 @model.command("import")
 @click.argument("file", type=WEIGHTS)
 @click.option("--out", type=PATH, required=True, help="Folder of the model to make.")

@@ -21,7 +21,7 @@ from lscube.deliveries.reporting import Given, pair_of, report
 from lscube.errors import InputError, OtherRunError
 from lscube.events import make_event
 from lscube.files import appearing, read_text, write_json
-from lscube.learn import LoadedModel, load_model
+from lscube.learn import load_model
 from lscube.manifest import differences, short
 from lscube.mapping import crop_to_area, open_map
 from lscube.paths import StrPath
@@ -82,6 +82,7 @@ class MapOfEvent:
             lines.append(
                 f"Against the {scores['reference_is']}: MCC {scores['mcc']:.2f}, a threshold on brightness "
                 f"change {scores['baseline']['mcc']:.2f}"
+                + (" in hindsight" if scores["baseline"]["in_hindsight"] else "")
             )
         opened = REPORT if (self.folder / REPORT).exists() else LANDSLIDES
         return [*lines, *self.notes, f"Look at {self.folder / opened}"]
@@ -200,7 +201,7 @@ def map_event(
     making = _Making(folder, say)
     making.one(PROBABILITY, lambda path: write_cog(path, cropped, "probability", PLAIN))
     inventory = _inventory(making, job, mapped, models)
-    scores = _scores(making, job, loaded)
+    scores = _scores(making, job, models)
     if public:
         what = Publication(inventory=folder / LANDSLIDES, summary=inventory)
         making.one(PUBLISHED, lambda path: publish(store, path, what, models, job))
@@ -298,17 +299,13 @@ def _inventory(
     return read_summary(making.folder / SUMMARY)
 
 
-def _scores(making: _Making, job: Job, models: Sequence[LoadedModel]) -> dict[str, Any] | None:
-    """Scores at the model's own threshold, unless the job says another."""
+def _scores(making: _Making, job: Job, models: Sequence[StrPath]) -> dict[str, Any] | None:
     if job.labels is None:
         return None
-    if "threshold" not in job.evaluate.model_fields_set and len(models) == 1:
-        own = job.evaluate.model_copy(update={"threshold": models[0].card.threshold})
-        job = job.model_copy(update={"evaluate": own})
     folder = making.folder
 
     def make(path: Path) -> None:
-        jobs.evaluate(job, folder / MAP, path, folder / PICTURE)
+        jobs.evaluate(job, folder / MAP, path, folder / PICTURE, models)
 
     making.one(SCORES, make)
     found: dict[str, Any] = json.loads(read_text(folder / SCORES))

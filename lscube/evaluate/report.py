@@ -38,8 +38,8 @@ def evaluate_map(
     """Score a map and the baseline on the same pixels.
 
     The baseline is a threshold on brightness change, chosen on the training part and applied to
-    the evaluated part. The map is scored at the given threshold and, as the baseline is, at one
-    chosen on the training part.
+    the evaluated part. The map is scored at the given threshold (0.5 where none is) and, as the baseline is,
+    at one chosen on the training part. `in_hindsight` says where that is scored, too.
 
     Parameters
     ----------
@@ -76,20 +76,26 @@ def evaluate_map(
     change = brightness_change(cube)
     brighter = best_threshold(change, train)
     likelier = best_threshold(probability.to_numpy(), train)
+    threshold = 0.5 if settings.threshold is None else settings.threshold
+    # Without a part of its own, or with one that is scored, too, a threshold flatters what it cuts.
+    hindsight = bool(((train != IGNORE) & (test != IGNORE)).any())
+    chosen = "on what is scored, in hindsight" if hindsight else "on the training part"
     return {
-        **score(probability, test, settings.threshold).as_dict(),
-        "threshold": settings.threshold,
+        **score(probability, test, threshold).as_dict(),
+        "threshold": threshold,
         "pixels": int((test != IGNORE).sum()),
         "landslide_share": round(float((test == 1).sum() / (test != IGNORE).sum()), 4),
         "reference_is": settings.reference_is,
         "held_out": None if seen is None else not bool((seen & (test != IGNORE)).any()),
         "baseline": {
-            "what": "threshold on brightness change, chosen on the training part",
+            "what": f"threshold on brightness change, chosen {chosen}",
+            "in_hindsight": hindsight,
             **score(change, test, brighter).as_dict(),
             "threshold": round(brighter, 5),
         },
         "tuned": {
-            "what": "the map, cut at the probability that is best on the training part",
+            "what": f"the map, cut at the probability that is best, chosen {chosen}",
+            "in_hindsight": hindsight,
             **score(probability, test, likelier).as_dict(),
             "threshold": round(likelier, 5),
         },

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from lscube.hints import did_you_mean
 from lscube.settings.base import Bounds
@@ -149,3 +150,10 @@ def _meant(place: Place, model: type[BaseModel] | None) -> str:
     ]
     hint = did_you_mean(last, model.model_fields, 0.6)
     return did_you_mean(".".join(place), homes, 0.1) or hint
+
+
+def describe_setting(name: str, field: FieldInfo) -> str:
+    """A setting, its sentence and its default, in a line."""
+    given = field.get_default(call_default_factory=True)
+    default = "required" if field.is_required() else f"default {given!r}"
+    return f"{name:18} # {field.description} ({default})"

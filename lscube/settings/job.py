@@ -14,7 +14,7 @@ from lscube.paths import StrPath
 from lscube.settings.adapting import AdaptSettings
 from lscube.settings.base import Settings
 from lscube.settings.cluster import ClusterSettings
-from lscube.settings.explaining import Missing, explain
+from lscube.settings.explaining import Missing, describe_setting, explain
 from lscube.settings.mapping import EvaluateSettings, PredictSettings
 from lscube.settings.models import resolved
 from lscube.settings.scenes import AreaSettings, CubeSettings, EventSettings, SourceSettings
@@ -134,9 +134,7 @@ def describe() -> str:
     for section, field in Job.model_fields.items():
         model = next(kind for kind in _kinds(field.annotation) if issubclass(kind, Settings))
         lines.append(f"[{section}]")
-        for name, setting in model.model_fields.items():
-            default = "required" if setting.is_required() else f"default {setting.default!r}"
-            lines.append(f"{name:18} # {setting.description} ({default})")
+        lines += [describe_setting(name, one) for name, one in model.model_fields.items()]
         lines.append("")
     return "\n".join(lines).rstrip()
 

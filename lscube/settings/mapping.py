@@ -83,8 +83,9 @@ class EvaluateSettings(Settings):
     """Part to score (west, south, east, north in the grid's CRS, metres); default: all that is labelled."""
     part: Literal["all", "test"] = "all"
     """"test": of that, only what [split] holds out for test."""
-    threshold: float = Field(0.5, gt=0, lt=1)
-    """Probability from which a pixel counts as landslide."""
+    threshold: float | None = Field(None, gt=0, lt=1)
+    """Probability from which a pixel counts as landslide; default: the map's model's own, where it is given
+    or comes with lscube, else 0.5."""
     reference_is: str = Field("inventory", min_length=1, max_length=200)
     """What the reference is ("masks drawn by people", "model output"); written into the scores so that nobody
     takes it for more."""

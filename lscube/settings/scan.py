@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
 
 from lscube.errors import SettingsError
 from lscube.settings.base import Settings
 from lscube.settings.cluster import ClusterSettings
-from lscube.settings.explaining import explain
+from lscube.settings.explaining import describe_setting, explain
 from lscube.settings.inventory import InventorySettings
 from lscube.settings.job import read_content, resolve_paths
 from lscube.settings.mapping import PredictSettings
@@ -45,7 +44,9 @@ class TriggerSettings(Settings):
 class MapSettings(Settings):
     """[map]: with which models, and how finely, events are mapped."""
 
-    models: tuple[ModelFolder, ...] = Field(min_length=1)
+    models: tuple[ModelFolder, ...] = Field(
+        (Path("standard"),), min_length=1, validate_default=True
+    )
     """Folders of saved models, or "standard" or "light", which come with lscube; several give their mean.
     Each folder must be among `[[allow.models]]`."""
     resolution: float = Field(10.0, ge=1, le=10_000)
@@ -111,7 +112,7 @@ class ScanSettings(Settings):
 
     folder: Path | str
     """Where state and products are: a folder, or an address such as s3://bucket/scan."""
-    map: MapSettings
+    map: MapSettings = MapSettings()
     source: SourceSettings
     cluster: ClusterSettings = ClusterSettings()
     triggers: TriggerSettings = TriggerSettings()
@@ -169,19 +170,14 @@ def describe_scan() -> str:
             kind for kind in (field.annotation, *get_args(field.annotation)) if _is_section(kind)
         ]
         if not kinds:
-            lines += [_described(section, field), ""]
+            lines += [describe_setting(section, field), ""]
             continue
         many = get_origin(field.annotation) is tuple
         lines.append(f"[[{section}]]" if many else f"[{section}]")
-        lines += [_described(name, one) for name, one in kinds[0].model_fields.items()]
+        lines += [describe_setting(name, one) for name, one in kinds[0].model_fields.items()]
         lines.append("")
     return "\n".join(lines).rstrip()
 
 
 def _is_section(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Settings)
-
-
-def _described(name: str, field: FieldInfo) -> str:
-    default = "required" if field.is_required() else f"default {field.default!r}"
-    return f"{name:18} # {field.description} ({default})"

@@ -119,8 +119,10 @@ def scores_section(scores: Mapping[str, Any] | None) -> str:
             "No scores were given to this report: nothing is said here of how good the map is. Where an "
             "inventory of the event exists, `lscube evaluate` makes them."
         )
-    kinds = {"the map": scores, "the map, at the best threshold of the training part": scores.get("tuned"),
-             "a threshold on brightness change": scores.get("baseline")}  # fmt: skip
+    hindsight = (scores.get("baseline") or {}).get("in_hindsight")
+    where = ", in hindsight" if hindsight else " of the training part" if hindsight is False else ""
+    kinds = {"the map": scores, f"the map, at the best threshold{where}": scores.get("tuned"),
+             f"the best threshold on brightness change{where}": scores.get("baseline")}  # fmt: skip
     rows = [
         (
             label,
