@@ -22,9 +22,8 @@ assets:
 demo: $(STAMP)
 	$(BIN)/lscube demo --out demo --overwrite
 
-# Files of tests run side by side, long ones first; each keeps to one process. Tests wait a sixth of their time, so one
-# more than there are cores.
-JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Files of tests run side by side, long ones first; each keeps to one process.
+JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 # Many tests start Python anew: what it has compiled is kept, whatever the environment says.
 test test-fast: export PYTHONDONTWRITEBYTECODE :=

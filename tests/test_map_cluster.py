@@ -12,11 +12,13 @@ from pathlib import Path
 
 import distributed
 import pytest
+from distributed.comm.core import CommClosedError
 
 from lscube.cli import main
 from lscube.cluster import connect
-from lscube.errors import ClusterError
+from lscube.errors import ClusterError, NoClusterError
 from lscube.mapping import Running, map_region
+from lscube.mapping.running import Workers
 from lscube.settings import ClusterSettings
 from tests.clusters import wait_for
 from tests.map_job import CARD, RIM, SETTINGS, StandIn, job, run
@@ -243,3 +245,14 @@ def test_without_its_scheduler_a_run_ends_and_can_be_resumed(cluster, folder, wh
     run(folder, store, log)
     assert int(log.read_text().split()[0]) >= 4
     assert content(store) == whole
+
+
+def test_a_scheduler_that_goes_before_it_was_told_is_no_fault_of_the_store():
+    """Dask's error is an OSError, as a full disk's is."""
+
+    class Gone:
+        def result(self):
+            raise CommClosedError("in <TLS (closed) ConnectionPool.gather>")
+
+    with pytest.raises(NoClusterError, match="scheduler to the end of the run"):
+        Workers(None, 1).result(Gone())

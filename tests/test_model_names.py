@@ -101,6 +101,21 @@ def of_predict(folder, spy):
     return manifest_of(open_map("map.zarr"))["model"]["sha256"]
 
 
+def of_map(folder, spy):
+    seen = spy("lscube.jobs.predict")
+    with pytest.raises(Stop):
+        run_command(["map", *job(folder), "--model", "light", "--out", "map"])
+    return loaded(seen[0])
+
+
+def of_adapt(folder, spy):
+    seen = spy("lscube.learn.adapting.adapt_model")
+    words = ["adapt", *job(folder), *WINDOWS, "--model", "light", "--map", str(folder / "map.zarr")]
+    with pytest.raises(Stop):
+        run_command([*words, "--out", "adapted"])
+    return loaded(seen[0])
+
+
 def of_plan(folder, spy):
     seen = spy("lscube.jobs.plan")
     with pytest.raises(Stop):
@@ -187,7 +202,9 @@ def of_show(folder, spy):
 
 
 COMMANDS = {
+    ("map", "--model"): of_map,
     ("predict", "--model"): of_predict,
+    ("adapt", "--model"): of_adapt,
     ("plan", "--model"): of_plan,
     ("evaluate", "--model"): of_evaluate,
     ("inventory", "--model"): of_inventory,

@@ -170,14 +170,29 @@ class Workers:
             # One that is "lost" was done, and is computed again: its worker died with the result.
             if any(future.status == "cancelled" for future in futures):
                 break
-        raise NoClusterError(
-            "Expected a Dask scheduler to the end of the run, but it is gone; start a cluster and run the "
-            "same command again: finished regions are kept."
-        )
+        raise _gone()
 
     def result(self, future: Any) -> Any:
-        """What was computed."""
-        return future.result()
+        """What was computed.
+
+        Raises
+        ------
+        NoClusterError
+            The scheduler went away before it was told.
+        """
+        from distributed.comm.core import CommClosedError
+
+        try:
+            return future.result()
+        except CommClosedError:  # an OSError, which a store's would be taken for
+            raise _gone() from None
+
+
+def _gone() -> NoClusterError:
+    return NoClusterError(
+        "Expected a Dask scheduler to the end of the run, but it is gone; start a cluster and run the "
+        "same command again: finished regions are kept."
+    )
 
 
 @contextmanager
